@@ -1,4 +1,4 @@
-//! The cache: each operation's steps in their order.
+//! The cache and its operations.
 
 mod delete;
 mod directory_files;
@@ -36,8 +36,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A disk cache for large images. Clones share one cache; the last one to go writes gathered hits and
-/// closes the records.
+/// A disk cache for large images. Clones share one cache; the drop of the last clone writes collected hits and closes the
+/// records.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache};
@@ -47,11 +47,11 @@ use std::time::Duration;
 /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
 /// let slow_store = std::io::Cursor::new(vec![7; 1 << 20]);
 ///
-/// // The first reader gets the bytes of the source, verified; the cache gets a copy.
+/// // The first reader gets the verified bytes of the source; the cache stores a copy.
 /// let mut image = Vec::new();
 /// cache.caching_reader("firmware-1.2", slow_store, Expected::nothing())?.read_to_end(&mut image)?;
 ///
-/// // The next one is served from local disk.
+/// // The next reader is served from local disk.
 /// let mut again = Vec::new();
 /// cache.open_for_read("firmware-1.2")?.expect("it was cached").read_to_end(&mut again)?;
 /// assert_eq!(image, again);
@@ -64,13 +64,13 @@ pub struct ImageCache {
 }
 
 impl ImageCache {
-    /// Opens the cache, makes its directory if it is missing, loads the driver (or sqlite in its place)
-    /// and brings records and queue into sync with the directory.
+    /// Opens the cache, creates its directory if it is missing, loads the driver (or sqlite as the fallback) and reconciles
+    /// records and queue with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
         Ok(ImageCache { inner: Arc::new(ImageCache::open_inner(config)?) })
     }
 
-    /// The same, whose readers in tokio take their memory from this budget.
+    /// Like [`open`](Self::open); tokio readers take their memory from this budget.
     #[cfg(feature = "tokio")]
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
         let mut inner = ImageCache::open_inner(config)?;
@@ -108,7 +108,7 @@ impl ImageCache {
             _in_use: in_use,
         };
         inner.reconcile();
-        // A driver that did not survive that left it to another one.
+        // If the driver failed and was replaced, the new driver's records must be reconciled.
         if !inner.metadata.sync.is_in_sync() {
             inner.reconcile();
         }
@@ -116,16 +116,16 @@ impl ImageCache {
         Ok(inner)
     }
 
-    /// What the cache was opened with.
+    /// The configuration of the cache.
     pub fn config(&self) -> &Config {
         &self.inner.config
     }
 
-    /// Reads through `source` and fills the cache at the same time; if the image is not cacheable, through
-    /// `source` alone. What is expected is verified either way, before the last byte is handed out.
+    /// Reads `source` and fills the cache at the same time; if the image is not cacheable, only reads `source`. In both cases it
+    /// verifies `expected` before it returns the last byte.
     ///
-    /// A failing source's error reaches the reader unchanged, a failing cache never does. Dropped before
-    /// its end, the reader leaves nothing cached.
+    /// The reader returns errors of the source unchanged, but no errors of the cache. If it is dropped before its end, the image
+    /// is not cached.
     pub fn caching_reader<R: Read>(
         &self,
         id: &str,
@@ -135,21 +135,19 @@ impl ImageCache {
         Ok(CachingReader::new(source, self.fill(id, expected)?, None))
     }
 
-    /// Reads the image from the cache; if it is not cached, along with the fetch that runs; if
-    /// none runs, through the source that `fetch` opens, filling the cache at the same time. However many ask
-    /// for a cold image at the same time, its source is read once.
+    /// Reads the image from the cache; if it is not cached, follows the running fetch; if no fetch runs, reads the source that
+    /// `fetch` opens and fills the cache at the same time. If several readers open an uncached image at the same time, its source
+    /// is read once.
     ///
-    /// `fetch` is asked only when it is needed, by the read that needs it, and its source may be read by
-    /// any reader's thread. A fetch that its first reader leaves goes on while another reads along (and to
-    /// its end by the option `image_cache_fetch_to_end`). All readers end alike: with the whole, verified
-    /// image, or with the same error. If the cache fails (a full disk), a reader goes on with its own
-    /// source. A read along counts one hit, like one of a cached image; the read that fetched counts none.
+    /// `fetch` is called only when a read needs it, and any reader's thread may read its source. If the first reader ends, the
+    /// fetch continues while it has a follower (or to its end, with the option `image_cache_fetch_to_end`). All readers end
+    /// alike: with the whole, verified image, or with the same error. If the cache fails (a full disk), each reader continues
+    /// with its own source. A follower counts one hit, like a read of a cached image; the reader that fetches counts none.
     ///
-    /// A fetch in another process is followed in the same way (option `image_cache_other_writer`). If its writer
-    /// dies, a reader takes over; if it writes nothing for `image_cache_other_writer_patience`, each reader
-    /// goes on with its own source, past the cache. So does one that reads along with a
-    /// [`caching_reader`](Self::caching_reader) whose owner stops reading: for both in one thread, that
-    /// is what ends the wait.
+    /// Readers follow a fetch of another process in the same way (option `image_cache_other_writer`). If its writer dies, a
+    /// reader takes over; if it makes no progress for `image_cache_other_writer_patience`, each reader continues with its own
+    /// source, without the cache. This also applies to a follower of a [`caching_reader`](Self::caching_reader) whose owner stops
+    /// reading, so that a follower in the same thread does not wait forever.
     ///
     /// ```
     /// use image_cache::{Config, Expected, ImageCache};
@@ -179,19 +177,20 @@ impl ImageCache {
         reader.ok_or_else(|| cannot(nobody))
     }
 
-    /// Reads an image that is cached, or along with a fetch that runs, without a source of one's own;
-    /// nothing if it is neither. What would send a reader of [`get_or_fetch`](Self::get_or_fetch) to its
-    /// own source is an error here.
+    /// Reads a cached image, or follows a running fetch, without a source; `None` if the image is neither cached nor being
+    /// fetched. Where a reader of [`get_or_fetch`](Self::get_or_fetch) would continue with its own source, this reader returns an
+    /// error.
     pub fn follow(&self, id: &str) -> Result<Option<FetchReader>> {
         self.follow_range(id, 0..u64::MAX)
     }
 
-    /// Drains a source into the cache. A source of an image that will not be cached is not read.
+    /// Reads a source into the cache. If the image will not be cached, the source is not read.
     pub fn cache_image<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome> {
         crate::tee::drain(source, self.fill(id, expected)?)
     }
 
-    /// The same from a file, from where it stands; its length is expected unless another one is.
+    /// Like [`cache_image`](Self::cache_image), from the current position of a file. If `expected` has no size, the rest of the
+    /// file is expected.
     pub fn cache_image_file(
         &self,
         id: &str,
@@ -210,33 +209,32 @@ impl ImageCache {
         self.cache_image(id, file, expected)
     }
 
-    /// The image's bytes, or nothing if it is not cached. Read to its end it counts one hit.
+    /// The image's bytes; `None` if it is not cached. A read to the end counts one hit.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], here or from the reader, if the image is damaged; it is not cached any more then.
+    /// [`Error::Corrupt`], here or from the reader, if the image is damaged; it is then no longer cached.
     pub fn open_for_read(&self, id: &str) -> Result<Option<CachedReader>> {
         self.open_range(id, 0..u64::MAX)
     }
 
-    /// A part of the image's bytes, cut to its length. Delivered to its end it counts one hit.
+    /// A range of the image's bytes, clamped to its size. A read to the end of the range counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
         CachedReader::open(&self.inner, &self.inner.image_id(id)?, range)
     }
 
-    /// Writes the hits that were gathered for `image_cache_hit_delay`.
+    /// Writes the hits that were collected during `image_cache_hit_delay`.
     pub fn flush(&self) -> Result<()> {
         self.inner.hits.flush()
     }
 
-    /// Evicts in the driver's order until the cached bytes are at most `image_cache_max_size`. Images that
-    /// are being read stay, and are named in the answer.
+    /// Evicts in the driver's order until the cache is within `image_cache_max_size` and `image_cache_max_images`. Images that
+    /// are being read stay, and the result lists them.
     pub fn prune(&self) -> Result<Pruned> {
         crate::prune::prune(&self.inner)
     }
 
-    /// Removes the leftovers that the driver names: with the built-in drivers all of `invalid/`, and of
-    /// `incomplete/` what is older than the stall time (the configured one unless given); never a file
-    /// whose writer lives.
+    /// Removes the leftovers that the driver names. The built-in drivers name all files in `invalid/`, and those in `incomplete/`
+    /// that are older than the stall time (by default the configured one). A file with a live writer is never removed.
     pub fn clean(&self, stall_time: Option<Duration>) -> Result<Cleaned> {
         crate::clean::clean(&self.inner, stall_time)
     }
@@ -245,7 +243,7 @@ impl ImageCache {
         &self.inner
     }
 
-    /// Starts a fetch of the image, whose source is its reader's alone.
+    /// Starts a fetch of the image whose source only its reader reads.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
         let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
         self.inner.note_miss(fill.bypass_reason().is_some());

@@ -1,4 +1,4 @@
-//! Removing what failed fetches left behind.
+//! Removes leftovers of failed fetches.
 
 use crate::cache::CacheInner;
 use crate::delete::NotRemoved;
@@ -8,25 +8,25 @@ use image_cache_model::{Leftover, LeftoverState};
 use image_cache_store::names;
 use std::time::{Duration, SystemTime};
 
-/// Leftovers that the driver is asked about at once.
+/// Leftovers per call of the driver.
 const PAGE: usize = 1000;
 
-/// What [`ImageCache::clean`](crate::ImageCache::clean) did.
+/// The result of [`ImageCache::clean`](crate::ImageCache::clean).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cleaned {
     /// Files removed from `incomplete/`.
     pub incomplete: u64,
     /// Files removed from `invalid/`.
     pub invalid: u64,
-    /// Bytes that both had.
+    /// Bytes of all removed files.
     pub bytes: u64,
-    /// Files that were to go but are still there.
+    /// Files that could not be removed.
     pub kept: Vec<NotRemoved>,
 }
 
 pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<Cleaned> {
     inner.reconcile();
-    // Digests of images that are gone are no leftovers that a driver knows of.
+    // Orphan digests are removed without the driver.
     inner.digests.sweep(inner.cached_ids()?.iter());
     let now = SystemTime::now();
     let stall_time = stall_time.unwrap_or(inner.config.stall_time);
@@ -59,7 +59,7 @@ fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {
                 LeftoverState::Invalid => cleaned.invalid += 1,
             }
         }
-        // A writer took its place, or another process removed it.
+        // A writer replaced it, or another process removed it.
         Ok(false) => {}
         Err(error) => {
             cleaned.kept.push(NotRemoved { image_id: leftover.image_id, reason: error.to_string() })

@@ -1,5 +1,5 @@
-//! Taking images out of the cache: file first, then records, so that a crash in between
-//! leaves a record without its file, which opening forgets. The [order of the locks](image_cache_store) is documented with them.
+//! Removes images from the cache: first the file, then the record, so that a crash in between leaves an orphan record, which
+//! opening removes. The [order of the locks](image_cache_store) is documented with them.
 
 use crate::cache::CacheInner;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use image_cache_store::{CLOSE_BATCH, DeferredClose, Directory, UnlinkedFile, nam
 use rustix::io::Errno;
 use std::io;
 
-/// Images that are removed under one hold of the locks.
+/// Images that are removed per acquisition of the locks.
 pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
 /// An image that an operation could not remove.
@@ -17,17 +17,17 @@ pub(crate) const IMAGES_PER_LOCK: usize = 64;
 pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,
-    /// Why it is still there.
+    /// Why it was not removed.
     pub reason: String,
 }
 
-/// What became of one image of a batch: the bytes that it had, nothing if it was not there, or why it is still there.
+/// The result for one image of a batch: its size, `None` if it was not cached, or why it was not removed.
 pub(crate) type RemovedImage = (ImageId, io::Result<Option<u64>>);
 
-/// Removes an image's file, and answers it; an error says why the image stays.
+/// Removes an image's file and returns it; an error states why the image stays.
 pub(crate) type Remove<'a> = &'a dyn Fn(&Directory, &ImageId) -> io::Result<Option<UnlinkedFile>>;
 
-/// Removes images and their records, a batch after the other; afterwards all of their space is back.
+/// Removes images and their records in batches. When it returns, all of their space is free.
 pub(crate) fn remove_all(
     inner: &CacheInner,
     ids: &[ImageId],
@@ -43,9 +43,9 @@ pub(crate) fn remove_all(
     })
 }
 
-/// Removes images and their records, until `enough` bytes have gone, with the images locked, since between the two another
-/// process could cache an image anew and lose its record to us. If they are many their `space` is given back after
-/// that. What cannot be removed is in the answer; only the locks can fail.
+/// Removes images and their records until `enough` bytes are removed. It holds the images' locks: otherwise another process could
+/// cache an image again in between, and this process would remove the new record. If there are many files, `space` closes them
+/// afterwards. The result lists the images that cannot be removed; only locking returns an error.
 pub(crate) fn remove_batch(
     inner: &CacheInner,
     ids: &[ImageId],
@@ -59,17 +59,18 @@ pub(crate) fn remove_batch(
     let (images, mut files) = unlink(inner, ids, enough, remove);
     drop(lock);
     if files.len() <= CLOSE_BATCH {
-        // On a full file system records can be written once there is space. Those of many follow what the first batches free.
+        // On a full file system, records can be written only after space is freed. With many files, the first batches free
+        // enough.
         files.clear();
     }
     let is_gone = |(_, removed): &&RemovedImage| removed.is_ok();
     let gone: Vec<ImageId> = images.iter().filter(is_gone).map(|(id, _)| id.clone()).collect();
-    // Their gathered hits are not those of an image that is cached under their names next.
+    // Their collected hits must not count for new images with the same ids.
     inner.hits.forget(&gone);
     if !gone.is_empty()
         && let Err(error) = inner.metadata.forget(&gone, budget)
     {
-        // The images are gone; their records follow when the driver works again.
+        // The images are removed; their records are removed when the driver works again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);
@@ -77,7 +78,7 @@ pub(crate) fn remove_batch(
     Ok(images)
 }
 
-/// What became of a batch, and the files that are to be closed.
+/// The results for a batch, and the files to close.
 fn unlink(
     inner: &CacheInner,
     ids: &[ImageId],
@@ -108,7 +109,7 @@ fn unlink(
     (images, files)
 }
 
-/// Whether this process or the system may open no further file: those that wait to be closed are in the way.
+/// Whether the limit of open files is reached; the files that wait to be closed count.
 fn is_out_of_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

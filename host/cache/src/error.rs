@@ -1,4 +1,4 @@
-//! What can go wrong, in words that name the image, the operation and the remedy.
+//! The errors of the library; each names the image, the operation and the remedy.
 
 use image_cache_model::{
     Checksum, ConfigError, Expected, ImageId, InvalidChecksum, InvalidImageId,
@@ -7,98 +7,98 @@ use image_cache_store::{DirectoryFault, names};
 use std::io;
 use std::path::PathBuf;
 
-/// The answer of an operation that may fail.
+/// The result of an operation that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The image id is not accepted; nothing was touched.
+    /// The image id is not accepted; nothing was changed.
     #[error(transparent)]
     InvalidImageId(#[from] InvalidImageId),
-    /// The checksum is not accepted; nothing was touched.
+    /// The checksum is not accepted; nothing was changed.
     #[error(transparent)]
     InvalidChecksum(#[from] InvalidChecksum),
-    /// The configuration has faults, all of which are listed.
+    /// The configuration has faults; the error lists all of them.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The cache directory, or one of its own, cannot be used.
+    /// The cache directory, or a file or folder in it, cannot be used.
     #[error("cannot {operation} {}: {source}; {}", path.display(), directory_remedy(source))]
     Directory {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// With which directory or file.
+        /// The directory or file.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file of one image cannot be used.
     #[error("cannot {operation} image {image_id}: {source}")]
     Image {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// To which image.
+        /// The image.
         image_id: ImageId,
-        /// What the system answered.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The bytes are not those that were promised; they went to `invalid/`, nothing was cached.
+    /// The MD5 is not the expected one; the file was moved to `invalid/`, and nothing was cached.
     #[error(
-        "image {image_id}: MD5 {expected} was expected, the source gave {found}; nothing was cached, fetch it again or correct the checksum"
+        "image {image_id}: MD5 {expected} was expected, but the source returned {found}; nothing was cached; fetch it again or correct the checksum"
     )]
     ChecksumMismatch {
         /// The image that was fetched.
         image_id: ImageId,
-        /// The checksum that was promised, in hexadecimal.
+        /// The expected checksum, in hexadecimal.
         expected: String,
-        /// The digest of what came, in hexadecimal.
+        /// The digest of the bytes, in hexadecimal.
         found: String,
     },
-    /// There are more or fewer bytes than were promised; they went to `invalid/`, nothing was cached.
-    #[error("image {image_id}: {expected} bytes were expected, the source gave {found}{}; nothing was cached, fetch it again or correct the size", if found > expected { " or more" } else { "" })]
+    /// There are more or fewer bytes than expected; the file was moved to `invalid/`, and nothing was cached.
+    #[error("image {image_id}: {expected} bytes were expected, but the source returned {found}{}; nothing was cached; fetch it again or correct the size", if found > expected { " or more" } else { "" })]
     SizeMismatch {
         /// The image that was fetched.
         image_id: ImageId,
-        /// Bytes that were promised.
+        /// The expected number of bytes.
         expected: u64,
-        /// Bytes that came before the fetch ended or was ended.
+        /// Bytes that arrived before the fetch ended or was aborted.
         found: u64,
     },
-    /// A cached image is damaged: some of its bytes are not those that were cached, or there are more or
-    /// fewer of them. It has left the cache for `invalid/`; no damaged byte was served.
+    /// A cached image is damaged: some of its bytes have changed, or its size has. It was moved to `invalid/`; no damaged byte
+    /// was served.
     ///
-    /// A reader answers it as an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), in which
-    /// [`Error::of_io`] finds it. What it had delivered before is right, so a reader that can fetch the image goes
-    /// on from there.
-    #[error("image {image_id} is damaged: {reason}; it is not served any more, fetch it again")]
+    /// A reader returns it inside an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), from which
+    /// [`Error::of_io`] extracts it. The bytes that the reader returned before are correct, so a caller that can fetch the image
+    /// can continue from there.
+    #[error("image {image_id} is damaged: {reason}; it is no longer served; fetch it again")]
     Corrupt {
         /// The image that was read.
         image_id: ImageId,
-        /// What was found, and what should have been.
+        /// The damage: what was found, and what was expected.
         reason: String,
     },
-    /// The source of an image failed; what had come went to `invalid/`.
+    /// The source of an image failed; the bytes that had arrived were moved to `invalid/`.
     #[error("image {image_id}: the source failed: {source}; nothing was cached")]
     SourceFailed {
         /// The image that was fetched.
         image_id: ImageId,
-        /// What the source answered.
+        /// The error of the source.
         source: io::Error,
     },
-    /// The driver could not do its part; the images themselves are not affected.
+    /// A call of the driver failed; the images are not affected.
     #[error(
-        "cannot {operation}: driver {driver} says: {reason}; images are served all the same, see the log and `status`"
+        "cannot {operation} with driver {driver}: {reason}; images are still served; see the log and `status`"
     )]
     Metadata {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// The driver in use.
         driver: String,
-        /// What it answered, or how it failed.
+        /// The error that it returned, or how it failed.
         reason: String,
     },
-    /// Another process has the cache open, and the operation needs it alone.
+    /// Another process has the cache open, and the operation needs exclusive use.
     #[error(
         "the cache in {} is in use: stop what has it open (`fuser -v {}` names the processes), and try again",
         path.display(), path.join(names::USERS).display()
@@ -107,23 +107,21 @@ pub enum Error {
         /// The base directory.
         path: PathBuf,
     },
-    /// The records could not be moved from one driver to another; the old ones are as they were.
+    /// The records could not be moved from one driver to another; the old records are unchanged.
     #[error(
-        "cannot move the records from {from} to {to}: {reason}; the records of {from} are as they were"
+        "cannot move the records from {from} to {to}: {reason}; the records of {from} are unchanged"
     )]
     Migration {
-        /// The driver whose records were to be moved.
+        /// The old driver.
         from: String,
-        /// The driver that was to have them.
+        /// The new driver.
         to: String,
-        /// What kept it from having them.
+        /// Why they could not be moved.
         reason: String,
     },
-    /// The tokio runtime stopped in the middle of the operation.
+    /// The tokio runtime stopped during the operation.
     #[cfg(feature = "tokio")]
-    #[error(
-        "the tokio runtime stopped in the middle of the operation; what was unfinished is undone"
-    )]
+    #[error("the tokio runtime stopped during the operation; unfinished work was undone")]
     RuntimeStopped,
     /// Neither the configured driver nor the sqlite driver could be used.
     #[error(
@@ -135,13 +133,13 @@ pub enum Error {
         configured: String,
         /// Why it could not be used.
         reason: String,
-        /// Why the sqlite driver could not take its place.
+        /// Why the sqlite driver could not replace it.
         fallback_reason: String,
     },
 }
 
 impl Error {
-    /// Names the path in the cache directory at which an operation failed.
+    /// Adds the operation and the path in the cache directory to an error.
     pub(crate) fn directory(
         operation: &'static str,
         path: PathBuf,
@@ -149,7 +147,7 @@ impl Error {
         move |source| Error::Directory { operation, path, source }
     }
 
-    /// Names the image whose file could not be used.
+    /// Adds the operation and the image to an error.
     pub(crate) fn image(
         operation: &'static str,
         image_id: &ImageId,
@@ -158,7 +156,7 @@ impl Error {
         move |source| Error::Image { operation, image_id, source }
     }
 
-    /// A copy of an error that says what is wrong with an image's bytes; nothing for any other error.
+    /// A copy of an error about an image's bytes; `None` for any other error.
     pub(crate) fn verdict(&self) -> Option<Error> {
         match self {
             Error::ChecksumMismatch { image_id, expected, found } => {
@@ -177,18 +175,18 @@ impl Error {
         }
     }
 
-    /// What one of our readers answered, as an error of the operation that read from it.
+    /// The error of one of our readers, as an error of the operation that read from it.
     pub(crate) fn of_reader(image_id: &ImageId, error: io::Error) -> Error {
         error.downcast().unwrap_or_else(Error::image("read", image_id))
     }
 
-    /// The error that an [`io::Error`] of one of our readers carries, if it carries one.
+    /// The error inside an [`io::Error`] of one of our readers, if there is one.
     pub fn of_io(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()
     }
 }
 
-/// A copy of an I/O error, with the same kind, code and words. If the error carries a verdict of the cache, so does the copy.
+/// A copy of an I/O error, with the same kind, code and text. If the error contains a verdict of the cache, so does the copy.
 pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
     if let Some(code) = error.raw_os_error() {
         return io::Error::from_raw_os_error(code);
@@ -200,7 +198,7 @@ pub(crate) fn clone_io_error(error: &io::Error) -> io::Error {
     }
 }
 
-/// Whether an error is no failure of a source, but asks its reader to read again.
+/// Whether an error is not a failure of a source, but a request to read again.
 pub(crate) fn is_retriable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
@@ -210,7 +208,7 @@ pub(crate) fn verdict_error(error: &Error) -> io::Error {
     error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
 }
 
-/// Compares what there is with what was promised; an unknown digest is not compared.
+/// Compares size and digest with the expected ones; an unknown digest is not compared.
 pub(crate) fn check_promises(
     expected: &Expected,
     id: &ImageId,
@@ -236,7 +234,7 @@ impl From<DirectoryFault> for Error {
     }
 }
 
-/// A reader's error: the kind says what a stranger needs to know, the inner error the rest.
+/// A reader's error: its kind for callers that do not know this library, and the error inside for the others.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
@@ -253,12 +251,12 @@ impl From<Error> for io::Error {
 fn directory_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "something that is no directory lies there: move it away, or name another image_cache_dir"
+            "it exists and is not a directory: move it away, or set another image_cache_dir"
         }
         io::ErrorKind::PermissionDenied => "let this user read and write it, or run as its owner",
-        io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or name another image_cache_dir",
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or set another image_cache_dir",
         io::ErrorKind::StorageFull => "free some space, or lower image_cache_max_size and prune",
-        _ => "see that it is there and can be written to",
+        _ => "check that it exists and is writable",
     }
 }
 
@@ -266,5 +264,5 @@ fn fallback_words(configured: &str, fallback_reason: &str) -> String {
     if configured.eq_ignore_ascii_case("sqlite") {
         return String::new();
     }
-    format!("; nor can the built-in sqlite driver take its place: {fallback_reason}")
+    format!("; the built-in sqlite driver cannot replace it: {fallback_reason}")
 }

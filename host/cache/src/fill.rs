@@ -1,7 +1,7 @@
-//! One fetch: its bytes are counted, hashed and written to `incomplete/`, and at its end verified and published.
+//! One fetch: counts, hashes and writes its bytes to `incomplete/`, and at its end verifies and publishes them.
 //!
-//! A failure of the cache never reaches the reader: the fill goes on without its file, still counting and hashing, and says
-//! in its [`Outcome`] what happened. It tells its [progress](Progress) to the readers that [follow](crate::single_flight) it.
+//! A failure of the cache never reaches the reader: the fill continues without its file, still counts and hashes, and reports the
+//! failure in its [`Outcome`]. [Followers](crate::single_flight) see its [progress](Progress).
 
 mod admission;
 mod publish;
@@ -20,37 +20,37 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
-/// The bytes of a slow source are written after so long, however few they are: another process may wait for them.
+/// The bytes of a slow source are written after this time, even if they are few: another process may wait for them.
 const WRITE_AFTER: Duration = Duration::from_millis(500);
 
 /// A running fetch.
 ///
 /// A reader or a task pushes the bytes of the source, in order, and ends with [`finish`](Self::finish), after which the image is
-/// cached, or with [`reject`](Self::reject). Dropped before either, the fetch is abandoned: its file goes to `invalid/`, and its
+/// cached, or with [`reject`](Self::reject). A drop before that abandons the fetch: its file is moved to `invalid/`, and its
 /// followers look for the image elsewhere.
 pub(crate) struct Fill {
     inner: Arc<CacheInner>,
     image_id: ImageId,
     expected: Expected,
     received: u64,
-    /// Bytes that came and were neither written nor hashed yet.
+    /// Bytes that arrived and are neither written nor hashed yet.
     block: Vec<u8>,
     sink: Sink,
-    /// Entered while the fill works.
+    /// The tracing span, entered while the fill works.
     span: Span,
     progress: Arc<Progress>,
     written_at: Instant,
     /// Whether the metrics count it as running.
     is_counted: bool,
-    /// Whether the metrics know why it failed.
+    /// Whether the metrics count its failure.
     is_failure_counted: bool,
-    /// Bytes that could not be written, if they are kept for a reader that goes on without the file.
+    /// Bytes that could not be written, if a reader that continues without the file needs them.
     pending: Option<Vec<u8>>,
 }
 
 impl Fill {
-    /// Takes the image's place in `incomplete/`, unless it is not to be cached. Nobody follows it before
-    /// its progress is [announced](Progress::publish_producer).
+    /// Creates the image's file in `incomplete/`, unless the image must not be cached. It has no followers before its progress is
+    /// [published](Progress::publish_producer).
     pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
         let claimed = inner.in_flight.claim(&image_id, expected.size);
         let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
@@ -71,7 +71,7 @@ impl Fill {
         fill
     }
 
-    /// A fetch past the cache, for this reason: only verified.
+    /// A fetch that bypasses the cache, for this reason: it only verifies.
     pub fn bypassing(
         inner: Arc<CacheInner>,
         image_id: ImageId,
@@ -99,28 +99,28 @@ impl Fill {
         self.pending = Some(Vec::new());
     }
 
-    /// Bytes that came.
+    /// Bytes that arrived.
     #[cfg(feature = "tokio")]
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// How far it has come, for its followers.
+    /// Its progress, for its followers.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// The image that is fetched.
+    /// The image that is being fetched.
     pub fn image_id(&self) -> &ImageId {
         &self.image_id
     }
 
-    /// Why nothing will be cached, if that is certain already.
+    /// Why nothing will be cached, if that is already certain.
     pub fn bypass_reason(&self) -> Option<&Outcome> {
         self.sink.bypass_reason()
     }
 
-    /// Takes the next bytes; an error if they are more than the image may have.
+    /// Takes the next bytes; an error if the image has more than expected.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.received += bytes.len() as u64;
         let fetched = &self.inner.metrics.bytes_fetched;
@@ -148,12 +148,12 @@ impl Fill {
         Ok(())
     }
 
-    /// Whether bytes have come that are not written yet.
+    /// Whether it has bytes that are not written yet.
     pub fn has_pending(&self) -> bool {
         !self.block.is_empty()
     }
 
-    /// Writes and hashes what has come.
+    /// Writes and hashes the bytes that arrived.
     pub fn flush(&mut self) {
         if self.block.is_empty() {
             return;
@@ -173,14 +173,14 @@ impl Fill {
         self.block = self.sink.hash(block);
     }
 
-    /// The cache has failed: the bytes that were not written, for the reader that goes on with the source.
+    /// After a failure of the cache: the bytes that were not written, for the reader that continues with the source.
     pub fn take_pending(&mut self) -> Vec<u8> {
         let mut pending = self.pending.take().unwrap_or_default();
         pending.extend_from_slice(&self.block);
         pending
     }
 
-    /// The end of the source: compares what came with what was expected, and publishes the image.
+    /// The end of the source: compares size and digest with the expected ones, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
         let _span = self.span.clone().entered();
         self.progress.set_verifying();
@@ -215,7 +215,7 @@ impl Fill {
         Ok(outcome)
     }
 
-    /// The source failed: the file goes to `invalid/` at once, and the followers get a copy of the error.
+    /// The source failed: moves the file to `invalid/` at once, and gives the followers a copy of the error.
     pub fn reject(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.is_failure_counted, true) {
             self.inner.metrics.counters().source_failures += 1;
@@ -224,7 +224,7 @@ impl Fill {
         self.progress.end(FetchEnd::Failed(Arc::new(clone_io_error(error))));
     }
 
-    /// The source lied; `last` bytes of it are not in the block.
+    /// The source returned other bytes than expected; `last` are the bytes that are not in the block.
     fn refuse(&mut self, error: Error, last: &[u8]) -> Error {
         self.is_failure_counted = true;
         let metrics = &self.inner.metrics;
@@ -243,7 +243,7 @@ impl Fill {
         self.sink.quarantine(&self.inner, &self.image_id, [&block, last]);
     }
 
-    /// The cache has failed. What was written is of no use to anybody, and the disk may be full.
+    /// The cache has failed: removes the file, because it is useless and the disk may be full.
     fn discard(&mut self, error: &io::Error) {
         let failure = CacheFailure::Unwritable(error.to_string());
         let outcome = self.inner.note_failure(&self.image_id, failure);
@@ -271,7 +271,7 @@ impl Drop for Fill {
             self.inner.metrics.counters().fills_abandoned += 1;
         }
         self.end_count();
-        // The file first: a reader that hears that the fetch was broken off may want the image's place.
+        // The file first: a follower that learns that the fetch was abandoned may start a fetch.
         self.quarantine(&[]);
         self.progress.end(FetchEnd::Abandoned);
         self.inner.in_flight.release(&self.image_id, &self.progress);

@@ -1,4 +1,4 @@
-//! Hits on their way into the records: written at once, or gathered for a while.
+//! Hits before they are recorded: written at once, or collected for a while.
 
 mod pending_hit;
 
@@ -15,23 +15,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// Hits that wait for records that work again; beyond that the oldest are given up.
+/// Hits that wait for working records; if there are more, the oldest are dropped.
 const WAITING_AT_MOST: usize = 100_000;
 
-/// Hits that one call hands to the driver. The more there are, the more are of the same image, which is written once for them.
+/// Hits per call of the driver. In a larger batch more hits are of the same image, which the driver updates once.
 const HITS_PER_CALL: usize = 4000;
 
-/// Reads of the last while.
+/// Recent reads.
 #[derive(Debug)]
 struct Recent {
     remembered: Duration,
     reads: Mutex<VecDeque<(ImageId, Instant)>>,
 }
 
-/// So few reads are kept beyond their time: to look for them would cost each of them more.
+/// Fewer reads than this are not checked for expiry, because the check would cost each read more.
 const REMEMBERED_AT_LEAST: usize = 1000;
 
-/// Reads that are remembered: more of them, and the oldest are forgotten before their time.
+/// Reads that are remembered at most; if there are more, the oldest are dropped early.
 const REMEMBERED_AT_MOST: usize = 100_000;
 
 impl Recent {
@@ -40,7 +40,7 @@ impl Recent {
             return;
         }
         let (mut reads, now) = (lock(&self.reads), Instant::now());
-        // A read of many parts is one.
+        // Consecutive reads of one image count as one.
         match reads.back_mut() {
             Some((last, at)) if last == image_id => *at = now,
             _ => reads.push_back((image_id.clone(), now)),
@@ -62,26 +62,26 @@ impl Recent {
     }
 }
 
-/// Hits that wait to be written into the records.
+/// Hits that are not recorded yet.
 ///
-/// Readers count into it; a hit never fails a read. What cannot be written waits for the next write. Dropped, it loses what was
-/// not [flushed](Self::flush).
+/// Readers add their hits; a failure to record a hit never fails a read. Hits that cannot be written wait for the next write. A
+/// drop loses the hits that were not [flushed](Self::flush).
 #[derive(Debug)]
 pub(crate) struct HitLog {
     metadata: Arc<MetadataStore>,
     delay: Duration,
     waiting: Mutex<Vec<Hit>>,
-    /// What was read lately in this process, whatever the driver says of it.
+    /// The images that this process read recently, independent of the driver.
     recent: Recent,
     /// Whether a thread waits for the end of the window.
     scheduled: AtomicBool,
-    /// Passed by a thread that writes hits, so that they reach the records in their order. It writes those that come meanwhile, too: a thread that
-    /// waits for it does so no longer than a call may take.
+    /// Held by the thread that writes hits, so that they are recorded in order. It also writes hits that arrive meanwhile.
+    /// Another thread waits for it at most for the time limit of a call.
     writing: TimedLock,
 }
 
 impl HitLog {
-    /// Gathers hits for `delay`, and remembers them for `remembered`.
+    /// Collects hits for `delay`, and remembers reads for `remembered`.
     pub fn new(metadata: Arc<MetadataStore>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
         Arc::new(HitLog {
             metadata,
@@ -93,12 +93,12 @@ impl HitLog {
         })
     }
 
-    /// Takes a hit, of a file that may still be open. What cannot be written waits for the next one: a read never fails for
-    /// its records.
+    /// Adds a hit of a file that may still be open. A hit that cannot be written waits for the next write: records never fail a
+    /// read.
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
         let is_gathered = !self.delay.is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
-        // A built-in driver names no image that need not go.
+        // A built-in driver has no policy of its own that this must limit.
         if !self.metadata.is_built_in() {
             self.recent.note(&hit.image_id);
         }
@@ -109,32 +109,32 @@ impl HitLog {
         }
     }
 
-    /// The images that were read in this process lately.
+    /// The images that were recently read in this process.
     pub fn recently_read(&self) -> HashSet<ImageId> {
         self.recent.images()
     }
 
-    /// Writes all that was gathered.
+    /// Writes all collected hits.
     pub fn flush(&self) -> Result<()> {
         self.write_all(None)
     }
 
-    /// Gives up the hits of images that are gone. What is being written is waited for.
+    /// Drops the hits of removed images. Waits for a running write.
     pub fn forget(&self, gone: &[ImageId]) {
-        // If that takes too long, a hit of what is gone may be counted for what comes in its place.
+        // If that takes too long, a hit of a removed image may be counted for a new image with its id.
         let _writing = self.writing.lock_until(|| self.metadata.end_of_call());
         lock(&self.waiting).retain(|hit| !gone.contains(&hit.image_id));
     }
 
     fn write(&self, opened: Option<&OpenImage>) {
         if let Err(error) = self.write_all(opened) {
-            tracing::warn!(%error, "hits wait until the records can be written");
+            tracing::warn!(%error, "hits are not written yet; they wait until the records can be written");
         }
     }
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let Some(_writing) = self.writing.lock_until(|| self.metadata.end_of_call()) else {
-            return Err(self.metadata.in_use().error("record hits", "others are being written"));
+            return Err(self.metadata.in_use().error("record hits", "hits are being written"));
         };
         let budget = DriverBudget::of(0);
         loop {
@@ -165,7 +165,7 @@ impl HitLog {
         *waiting = pending;
     }
 
-    /// The first hit of a window starts a thread that writes at its end; none runs while nothing is read.
+    /// The first hit of a window starts a thread that writes at its end, so no thread runs while there are no hits.
     fn write_later(self: &Arc<Self>) -> bool {
         if self.scheduled.swap(true, Ordering::AcqRel) {
             return true;

@@ -1,11 +1,9 @@
-//! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB) whose records are kept by WebAssembly
-//! components.
+//! A disk cache for large images (VM disks, ISOs; 1 MiB to 100 GiB). WebAssembly components keep its records.
 //!
-//! [`ImageCache`] streams an image from a slow [source](std::io::Read) to its reader and keeps a verified copy
-//! in a directory that OpenStack Glance can use, too. Which images are cached, and which are evicted first, is
-//! decided by a *driver*: a component behind the WIT interface `image-cache:driver/driver`, chosen in the
-//! [`Config`]. A driver that cannot be used is replaced by the built-in sqlite driver, and
-//! [`ImageCache::driver`] says why.
+//! [`ImageCache`] streams an image from a slow [source](std::io::Read) to its reader and keeps a verified copy in a directory
+//! that OpenStack Glance can use, too. A *driver* decides which images are cached and which are evicted first: a component with
+//! the WIT interface `image-cache:driver/driver`, selected in the [`Config`]. The built-in sqlite driver replaces a driver that
+//! cannot be used, and [`ImageCache::driver`] returns the reason.
 //!
 //! ```
 //! use image_cache::{Config, Error, Expected, ImageCache, Outcome};
@@ -16,7 +14,7 @@
 //! let config = Config::builder(directory).driver("sqlite").max_size(50 << 30).build()?;
 //! let cache = ImageCache::open(config)?;
 //!
-//! // A cold image: read through the slow store. The last byte comes when size and MD5 have been verified.
+//! // An uncached image is read from the slow store. The last byte is returned after size and MD5 are verified.
 //! let slow_store = Cursor::new(b"hello");
 //! let expected = Expected::nothing().with_size(5).with_md5("5d41402abc4b2a76b9719d911017c592")?;
 //! let mut reader = cache.caching_reader("greeting", slow_store, expected)?;
@@ -24,13 +22,13 @@
 //! reader.read_to_end(&mut image)?;
 //! assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))));
 //!
-//! // A warm one: from local disk, whole or in part. Each read that reaches its end is a hit.
+//! // A cached image is read from local disk, whole or in part. Each read to the end is a hit.
 //! let mut part = String::new();
 //! cache.open_range("greeting", 1..4)?.expect("it was cached").read_to_string(&mut part)?;
 //! assert_eq!((part.as_str(), cache.hit_count("greeting")?), ("ell", 1));
 //!
-//! // Many readers of a cold image share one fetch: the one that needs bytes first opens the source, all others
-//! // read along. None waits for another reader, and all end with the same verdict.
+//! // Many readers of an uncached image share one fetch: the first that needs bytes opens the source, the others
+//! // follow. No reader waits for another, and all end with the same result.
 //! let open_store = || Ok(Cursor::new(b"a large image"));
 //! let not_needed = || -> std::io::Result<Cursor<&[u8]>> { unreachable!("the first reader's is used") };
 //! let first = cache.get_or_fetch("large", Expected::nothing(), open_store)?;
@@ -40,12 +38,12 @@
 //! assert_eq!((whole.as_str(), cache.is_cached("large")?), ("a large image", true));
 //! drop(first);
 //!
-//! // A store that sends something else than it promised is found out before the end, and nothing is cached.
+//! // If the store sends other bytes than expected, that is detected before the end, and nothing is cached.
 //! let lie = Expected::nothing().with_size(6);
 //! let refused = cache.cache_image("other", Cursor::new(b"hello"), lie);
 //! assert!(matches!(refused, Err(Error::SizeMismatch { expected: 6, found: 5, .. })));
 //!
-//! // From time to time: down to the maximal size, and rid of what failed fetches left behind.
+//! // From time to time: prune to the maximum size, and remove leftovers of failed fetches.
 //! assert_eq!(cache.prune()?.images, 0);
 //! assert_eq!(cache.clean(None)?.invalid, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -110,7 +108,7 @@ pub use tee::CachingReader;
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// The examples of the page on embedding, likewise.
+/// The examples of the page on embedding, compiled by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 struct Embedding;

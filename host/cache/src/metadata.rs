@@ -1,8 +1,8 @@
-//! The records of the cache: the driver in use, what happens when it fails, and what remains to be repaired.
+//! The records of the cache: the driver in use, its failover, and the repair of records.
 //!
-//! A call that fails by trap, deadline or lie costs that call; a driver that keeps failing is replaced by
-//! the built-in sqlite driver for the life of this process. Whatever could not be written leaves the records
-//! *out of sync*: they are reconciled with the directory as soon as they work again.
+//! A trap, an exceeded deadline or an invalid answer fails the call. The built-in sqlite driver replaces a driver that keeps
+//! failing, until this process ends. A record that could not be written leaves the records *dirty*: they are reconciled with the
+//! directory as soon as they work again.
 
 mod breaker;
 mod budget;
@@ -36,26 +36,26 @@ pub(crate) use sync_state::{Backoff, DirectorySnapshot, Reconciled};
 /// Records per page when the records are read.
 pub(crate) const PAGE: u32 = 1000;
 
-/// Records without a file that a driver which is not built in may list.
+/// Orphan records that a driver may list, unless it is built in.
 pub(crate) const MAX_ORPHAN_RECORDS: usize = 100_000;
 
 /// The records of the cached images, kept by the driver in use.
 ///
-/// Each operation is one call of the driver, with a deadline, retries and failover. A read can answer from records that do
-/// not agree with the directory: [`SyncState`] says whether they do. To drop it closes the records.
+/// Each operation is one call of the driver, with a deadline, retries and failover. A read may return records that differ from
+/// the directory: see [`SyncState`]. A drop closes the records.
 pub(crate) struct MetadataStore {
     config: Arc<Config>,
     directory: Arc<Directory>,
     in_use: Mutex<Arc<InUse>>,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
-    /// Whether records and directory agree, as far as is known.
+    /// Whether records and directory are known to agree.
     pub sync: SyncState,
 }
 
 impl MetadataStore {
-    /// Runs `reconcile` if something could not be written before, and waits for another thread that does. Never call it with
-    /// the directory locked.
+    /// Runs `reconcile` if the records are dirty, and waits for another thread that does so. Never call it with the directory
+    /// locked.
     pub fn reconcile_if_dirty(
         &self,
         backoff: Backoff,
@@ -80,7 +80,7 @@ impl MetadataStore {
         self.change("record an image", Idempotency::Safe, budget, |d| d.record_cached(image, file))
     }
 
-    /// Counts hits; `opened` is the file of an image among them, if it is open.
+    /// Records hits; `opened` is an open file of one of their images, if any.
     pub fn record_hits(
         &self,
         hits: &[Hit],
@@ -88,9 +88,9 @@ impl MetadataStore {
         budget: &DriverBudget,
     ) -> Result<()> {
         let operation = "record hits";
-        // A driver without records of the images would pass the hits over.
+        // A driver without records of the images would ignore the hits.
         if !self.sync.is_in_sync() {
-            return Err(self.in_use().error(operation, "the records are to be repaired first"));
+            return Err(self.in_use().error(operation, "the records must be repaired first"));
         }
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
     }
@@ -113,7 +113,7 @@ impl MetadataStore {
         limit: u32,
         budget: &DriverBudget,
     ) -> Result<Vec<CachedImage>> {
-        // Counted apart: a first page that is sound does not make up for a second one that is not.
+        // Counted separately: a successful first page must not compensate for a failing second one.
         let operation = if after.is_some() { "go on with a list" } else { "list images" };
         self.call(operation, Idempotency::Safe, budget, |d| d.cached_images(after, limit))
     }

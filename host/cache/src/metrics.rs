@@ -1,87 +1,82 @@
-//! What a cache has done since it was opened, in numbers.
+//! The counters of a cache since it was opened.
 
 use image_cache_store::sync::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What one open cache has done since it was opened, in this process; see
-/// [`ImageCache::counters`](crate::ImageCache::counters).
+/// The counters of one open cache in this process; see [`ImageCache::counters`](crate::ImageCache::counters).
 ///
-/// Everything but [`fills_running`](Self::fills_running) only grows. Two of the numbers need not
-/// belong to the same moment.
+/// All except [`fills_running`](Self::fills_running) only increase. They are not an atomic snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Reads that count as hits: a cached image, or a part of one, delivered to its end, or a fetch of
-    /// another reader read along to its end.
+    /// Reads that count as hits: reads of a cached image or of a range of it to the end, and followers that reached the end.
     pub hits: u64,
-    /// Reads through a source: the image was not to be had otherwise. Those of
-    /// [`cache_image`](crate::ImageCache::cache_image), too.
+    /// Reads from a source, including those of [`cache_image`](crate::ImageCache::cache_image).
     pub misses: u64,
-    /// Those of the misses that went past the cache: the driver refused the image, the cache could not take
-    /// it, or another writer was writing it.
+    /// Misses that bypassed the cache: the driver refused the image, the cache could not store it, or another writer was writing
+    /// it.
     pub passed: u64,
     /// Reads that joined a running fetch, in this process or another.
     pub shared: u64,
-    /// Bytes of cached images that were read, for tokio a block ahead of what was handed out.
+    /// Bytes of cached images that were read; with tokio up to one block more than was returned.
     pub bytes_from_cache: u64,
-    /// Bytes of running fetches that were handed out by the growing file, to the reader that began the fetch and to
-    /// those that read along.
+    /// Bytes of running fetches that readers got from the growing file: the reader that started the fetch, and followers.
     pub bytes_from_fetches: u64,
-    /// Bytes that came from sources.
+    /// Bytes that were read from sources.
     pub bytes_fetched: u64,
-    /// Fetches that fill the cache now.
+    /// Running fetches that fill the cache.
     pub fills_running: u64,
     /// Fetches that ended with the image in the cache.
     pub fills_cached: u64,
-    /// Fetches that ended with an error of their source, however many readers heard of it.
+    /// Fetches that ended with an error of their source; each counts once, for all its readers.
     pub source_failures: u64,
-    /// Fetches that nobody read any more, and were broken off.
+    /// Fetches that were abandoned because they had no reader.
     pub fills_abandoned: u64,
-    /// Fetches that ended with bytes other than those that were promised, by their MD5.
+    /// Fetches whose bytes did not have the expected MD5.
     pub checksum_failures: u64,
-    /// Fetches that ended with more or fewer bytes than were promised.
+    /// Fetches that had more or fewer bytes than expected.
     pub size_failures: u64,
-    /// Fills that the cache, not the source, broke off.
+    /// Fills that failed because of the cache, not the source.
     pub cache_failures: u64,
     /// Blocks that were read and found damaged.
     pub corrupt_blocks: u64,
-    /// Images that left the cache because they were found damaged.
+    /// Images that were quarantined because they were damaged.
     pub corrupt_images: u64,
-    /// Images that were evicted, to make the cache small enough or by the driver's policy.
+    /// Images that were evicted because of the limits or by the driver's policy.
     pub evictions: u64,
-    /// Bytes that they had.
+    /// Bytes of the evicted images.
     pub bytes_evicted: u64,
-    /// Victims that the driver named beyond what had to go.
+    /// Victims that the driver named and that did not need to be evicted.
     pub victims_not_needed: u64,
-    /// Victims of the driver's own policy that stayed, having been published or read lately.
+    /// Victims of the driver's own policy that stayed because they were recently published or read.
     pub victims_too_young: u64,
-    /// Victims of the driver's own policy that stayed, since more than half of the cache would have gone.
+    /// Victims of the driver's own policy that stayed because more than half of the cache would have been evicted.
     pub victims_beyond_half: u64,
-    /// Times that the built-in sqlite driver took the place of another one, at opening or later.
+    /// How often the built-in sqlite driver replaced another one, at opening or later.
     pub fallbacks: u64,
-    /// Calls of the driver, by what they were for; what was never called is not there.
+    /// Calls of the driver by operation; an operation that was never called is missing.
     pub driver_calls: Vec<DriverCalls>,
 }
 
-/// Calls of the driver with one purpose.
+/// Calls of the driver for one operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverCalls {
-    /// The purpose, in a few words, the same in each version: `record hits`, `select victims`.
+    /// The operation in a few words, the same in each version: `record hits`, `select victims`.
     pub operation: &'static str,
-    /// How many calls were made.
+    /// Number of calls.
     pub calls: u64,
-    /// How many of them failed, were refused or could not be made.
+    /// Number of calls that failed, were refused or could not be made.
     pub failures: u64,
-    /// How long all of them took, waiting for other calls included.
+    /// Total time of the calls, including waits for other calls.
     pub time: Duration,
-    /// How long the longest of them took.
+    /// Time of the longest call.
     pub longest: Duration,
 }
 
-/// Where they are counted.
+/// The counters, shared by the parts of the cache.
 #[derive(Debug, Default)]
 pub(crate) struct CacheMetrics {
     counters: Mutex<Counters>,
@@ -92,12 +87,12 @@ pub(crate) struct CacheMetrics {
 }
 
 impl CacheMetrics {
-    /// The counters, to count in them; locked until the answer is dropped.
+    /// The counters, locked until the guard is dropped.
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
         lock(&self.counters)
     }
 
-    /// One call of the driver.
+    /// Counts one call of the driver.
     pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
         let calls = &mut self.counters().driver_calls;
         let at = match calls.iter().position(|known| known.operation == operation) {

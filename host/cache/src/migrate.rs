@@ -1,4 +1,4 @@
-//! Moving the records from one driver to another, through the interface that both have.
+//! Moves the records from one driver to another, through the driver interface.
 
 use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, MAX_ORPHAN_RECORDS, PAGE};
@@ -10,27 +10,29 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// What [`migrate`] did.
+/// The result of [`migrate`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// Records that the new driver has: one for each cached image.
     pub images: u64,
-    /// The hits in them.
+    /// The hits in these records.
     pub hits: u64,
-    /// Those of them that were taken from the file, as on opening: the old driver had no record of it, or one of another size or time.
+    /// Records that were made from the file, as on opening: the old driver had no record of the image, or one with another size
+    /// or time.
     pub adopted: u64,
-    /// Records of the old driver that were left out, because no such file is cached.
+    /// Orphan records of the old driver, which were left out.
     pub left_out: u64,
-    /// Records that the new driver had from before, of images that are not cached: forgotten.
+    /// Earlier records of the new driver that were removed, because their images are not cached.
     pub forgotten: u64,
 }
 
-/// Moves the records from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached image
-/// with its hits, times and checksum, in place of whatever `to` had. `moved` is called after each page with how many records have been moved.
+/// Moves the records from the driver `from` to the driver `to`, both named as in `image_cache_driver`: every record of a cached
+/// image with its hits, times and checksum. It replaces the records of `to`. After each page it calls `moved` with the number of
+/// records moved so far.
 ///
-/// Nobody else may have the cache open. At the end the new records are read and compared. No record of `from` is changed, so they can
-/// be gone back to (the sqlite driver removes rows meanwhile that are no records: those whose ids no image can have); what is counted in the new ones meanwhile is then missing from them, unless it is moved back in the same way.
-/// The configuration is the caller's to change.
+/// No other process may have the cache open. At the end, `migrate` reads the new records and compares them. It changes no record
+/// of `from`, so that you can return to them (the sqlite driver only removes rows that are not records: their ids are not valid);
+/// they then lack the hits counted meanwhile, unless you migrate back in the same way. The caller must change the configuration.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache, migrate};
@@ -46,8 +48,8 @@ pub struct Migrated {
 /// ```
 ///
 /// # Errors
-/// The cache is in use, a driver cannot be loaded or fails, `from` has no records, or the new records differ from the old ones at the
-/// end. The records of `from` are then as they were.
+/// If the cache is in use, a driver cannot be loaded or fails, `from` has no records, or the new records differ from the old ones
+/// at the end. The records of `from` are then unchanged.
 pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) -> Result<Migrated> {
     let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
     let _alone = claim(&directory)?;
@@ -66,7 +68,7 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
     let recorded = all(&old, files.len())?;
     if recorded.is_empty() && !files.is_empty() {
         return Err(fault(format!(
-            "{from} has no record of any image, though some are cached: name the driver that served this cache"
+            "{from} has no record of any image, although some are cached: name the driver that this cache used"
         )));
     }
     let records = true_records(recorded, files, &mut migrated);
@@ -86,7 +88,7 @@ fn claim(directory: &Directory) -> Result<OpenLock> {
     alone.ok_or_else(|| Error::InUse { path: directory.path().to_owned() })
 }
 
-/// The old records as opening the cache with them would leave them; they themselves are not touched.
+/// The old records after the repairs that opening the cache makes. The stored records are not changed.
 fn true_records(
     mut old: Records,
     files: Vec<(ImageId, FileInfo)>,
@@ -122,7 +124,7 @@ fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<
     Ok(())
 }
 
-/// Records from an earlier time may hold images that are gone.
+/// Removes earlier records of images that are not cached.
 fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     let others: Vec<ImageId> =
         all(new, records.len())?.into_keys().filter(|id| !records.contains_key(id)).collect();
@@ -135,7 +137,7 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     Ok(others.len() as u64)
 }
 
-/// All records; an error if they are far more than the images that are `cached`: the list of a lying driver may have no end.
+/// All records; an error if there are far more than `cached` images: the list of a hostile driver may have no end.
 fn all(driver: &Driver, cached: usize) -> Result<Records> {
     let mut records = Records::new();
     let budget = DriverBudget::of(cached as u64);
@@ -156,14 +158,14 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
     }
 }
 
-/// How the new records differ from what was written: how many records do, and the first one.
+/// How the new records differ from the written ones: the number of differing records, and the first one.
 fn difference(written: &Records, read: &Records) -> Option<String> {
     let wrong = written.iter().filter(|(id, record)| read.get(*id) != Some(*record));
     let more = read.keys().filter(|id| !written.contains_key(*id));
     let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
     let first = *differing.first()?;
     Some(format!(
-        "the new records differ from what was written into them, in {} of {} records; the first is of image {first}: \
+        "the new records differ from what was written, in {} of {} records; the first is of image {first}: \
          {} was written, {} was read",
         differing.len(),
         written.len(),

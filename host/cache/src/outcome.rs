@@ -1,16 +1,16 @@
-//! What became of an image in the cache.
+//! The outcome of caching an image.
 
 use image_cache_model::CachedImage;
 
-/// What became of the attempt to cache an image.
+/// The outcome of an attempt to cache an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It is cached now, as this record says.
+    /// It is cached now, with this record.
     Cached(CachedImage),
-    /// It was there already.
+    /// It was already cached.
     AlreadyCached,
-    /// A live writer, here or in another process, is caching it.
+    /// A live writer, in this or another process, is caching it.
     BeingCached,
     /// The driver refuses it.
     RefusedByDriver,
@@ -18,35 +18,35 @@ pub enum Outcome {
     CacheFailed(CacheFailure),
 }
 
-/// Why the cache could not keep an image; shown as a sentence, with the words of the system.
+/// Why the cache could not store an image. Its text includes the system's message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheFailure {
     /// The cache directory cannot be read.
-    #[error("cannot look at the cache: {0}")]
+    #[error("cannot read the cache: {0}")]
     Unreadable(String),
     /// The image's file cannot be written, or there is no space for it.
     #[error("cannot write to the cache: {0}")]
     Unwritable(String),
-    /// The whole image cannot be moved to its place.
+    /// The complete image cannot be published.
     #[error("cannot publish it: {0}")]
     Unpublished(String),
-    /// A cached image cannot be read, so that it is fetched.
+    /// A cached image cannot be read, so it is fetched.
     #[error("it cannot be read: {0}")]
     CachedUnreadable(String),
-    /// The driver could not say whether the image may be cached.
+    /// The driver could not decide whether the image may be cached.
     #[error("{0}")]
     DriverFailed(String),
-    /// The fetch that was to fill the cache for all readers failed.
+    /// The fetch that fills the cache for all readers failed.
     #[error("the fetch failed")]
     FetchFailed,
-    /// The cache failed while another reader fetched the image for all.
-    #[error("it failed while the image was fetched for all")]
+    /// The cache failed during the fetch that all readers share.
+    #[error("the cache failed during the shared fetch")]
     SharedFetchFailed,
 }
 
 impl CacheFailure {
-    /// A stable word for logs and metrics, the same in each version: `unwritable`, for instance.
+    /// A word for logs and metrics, the same in each version, for example `unwritable`.
     pub fn name(&self) -> &'static str {
         match self {
             CacheFailure::Unreadable(_) => "unreadable",

@@ -1,4 +1,4 @@
-//! Evicting images in the driver's order until the cache is small enough.
+//! Evicts images in the driver's order until the cache is within its limits.
 
 mod policy;
 mod run;
@@ -20,23 +20,23 @@ pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
 
 fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
     let mut run = PruneRun::start(inner, space)?;
-    // First what the policy wants gone whatever the size, then what the size demands.
+    // First the victims of the driver's own policy, then those of the limits.
     if inner.config.max_size > 0 {
         policy::evict_by_policy(&mut run)?;
     }
     while let Some(excess) = excess(inner, run.cached()?) {
         if !run.evict_excess(excess)? {
-            // Only images that are being read may keep it above the maximum.
+            // Only images that are being read may keep the cache above its limits.
             return run.gave_up()?.map_or_else(|| Ok(run.finish()), Err);
         }
     }
     Ok(run.finish())
 }
 
-/// How much more is cached than may be: of bytes first.
+/// How far the cache exceeds its limits: bytes first.
 fn excess(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
     let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
-    // A limit of 0 empties the cache, of empty images too.
+    // A limit of 0 also removes empty images.
     if max_size == 0 && cached.images > 0 {
         return Some(Excess::Bytes(u64::MAX));
     }
@@ -47,8 +47,8 @@ fn excess(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
     }
 }
 
-/// Evicts in the driver's order until so much has gone, or nothing can go; how much went. The time that the driver has
-/// for it is that of all rounds in which room is made for one image.
+/// Evicts in the driver's order until `excess` is evicted or no image can be; returns the evicted amount. All rounds that make
+/// room for one image share the driver's `budget`.
 pub(crate) fn make_room(
     inner: &CacheInner,
     excess: Excess,
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_prune_reaches_the_maximum_although_the_records_could_not_be_reconciled_just_now() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).max_size(5).build().expect("it is right");
+        let config = Config::builder(place.path()).max_size(5).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         for n in 0..30 {
             let path = place.path().join(format!("image-{n}"));
@@ -81,7 +81,7 @@ mod tests {
         }
         let metadata = &cache.inner().metadata;
         metadata.sync.mark_dirty();
-        // The next attempt is put off for a second.
+        // The next attempt is delayed by a second.
         let failed = metadata.reconcile_if_dirty(Backoff::Ignored, || {
             Err(Error::InUse { path: place.path().into() })
         });

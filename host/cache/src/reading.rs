@@ -1,4 +1,4 @@
-//! Reading a cached image: whole or in part, locked against eviction, counted once when it was served.
+//! Reads of a cached image or a range of it, locked against eviction; each complete read counts one hit.
 
 mod load_or_build;
 mod opening;
@@ -23,36 +23,35 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use std::{fmt, io};
 
-/// The bytes of a cached image, or of a part of it.
+/// The bytes of a cached image, or of a range of it.
 ///
-/// When the last byte that was asked for has been delivered, the read counts one hit, and the image is
-/// the most recently used. A read that is abandoned before counts nothing. The image is not evicted
-/// while it is read; deleted it may be, and is read to its end all the same.
+/// When the last byte of the range has been returned, the read counts one hit, and the image is the most recently used. A read
+/// that ends before that counts no hit. The image is not evicted while it is being read; if it is deleted, the reader can still
+/// read it to its end.
 ///
-/// Every block of 1 MiB is verified before a byte of it is handed out (unless `image_cache_verify_reads` is
-/// off). A damaged image is an error that carries [`Error::Corrupt`], and is not cached any more. Reads of whole
-/// blocks, at multiples of 1 MiB and of at least as many bytes, go straight into the caller's buffer; any
-/// others through one block that is kept.
+/// Every block of 1 MiB is verified before a byte of it is returned (unless `image_cache_verify_reads` is off). For a damaged
+/// image the error contains [`Error::Corrupt`], and the image is no longer cached. Reads of whole blocks, at multiples of 1 MiB
+/// into a buffer of at least 1 MiB, go directly into the caller's buffer; other reads use an internal buffer of one block.
 pub struct CachedReader {
     inner: Arc<CacheInner>,
     image_id: ImageId,
     file: Arc<File>,
-    /// The part of the file that was asked for.
+    /// The requested range of the file.
     range: Range<u64>,
-    /// Where in the file the next read starts.
+    /// The position of the next read in the file.
     position: u64,
     image_size: u64,
-    /// What the bytes are compared with, unless reads are not verified.
+    /// The digests for verification; `None` if reads are not verified.
     verifying: Option<Verifying>,
-    /// The hit that this read will be.
+    /// The hit that this read counts at its end.
     hit: Option<PendingHit>,
-    /// Whether its bytes are counted as those of a fetch.
+    /// Whether its bytes count as bytes of a fetch.
     reads_along: bool,
 }
 
 struct Verifying {
     table: Arc<DigestTable>,
-    /// The bytes of one block, verified, and which one that is.
+    /// The verified bytes of one block, and its number.
     block: Vec<u8>,
     block_number: Option<usize>,
 }
@@ -64,7 +63,7 @@ impl CachedReader {
         asked: Range<u64>,
     ) -> Result<Option<Self>> {
         let Some((file, table)) = open_verified(inner, id)? else { return Ok(None) };
-        // A file that is cut short in this moment must not look like a whole one.
+        // A file that is truncated at this moment must not look complete.
         let image_size = match &table {
             Some(table) => table.size(),
             None => file.metadata().map_err(Error::image("open", id))?.len(),
@@ -88,60 +87,61 @@ impl CachedReader {
         }))
     }
 
-    /// Bytes that this reader delivers in all: of the image, or of the part that was asked for.
+    /// Total bytes of this reader: of the image or of the requested range.
     pub fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
 
-    /// The image that is read.
+    /// The image that is being read.
     pub(crate) fn image_id(&self) -> &ImageId {
         &self.image_id
     }
 
-    /// Bytes in the whole image.
+    /// Bytes of the whole image.
     pub fn image_size(&self) -> u64 {
         self.image_size
     }
 
-    /// When the file that it reads was last changed: another one under the same name has another time.
+    /// The modification time of the open file. Another file with the same name has another time.
     pub fn modified(&self) -> io::Result<SystemTime> {
         self.file.metadata()?.modified()
     }
 
-    /// Bytes that are still to be delivered from where it stands.
+    /// Bytes from the current position to the end of the range.
     #[cfg(feature = "tokio")]
     pub(crate) fn remaining(&self) -> u64 {
         self.range.end.saturating_sub(self.position)
     }
 
-    /// The memory that it may take in tokio.
+    /// The memory budget of tokio readers.
     #[cfg(feature = "tokio")]
     pub(crate) fn read_budget(&self) -> &crate::tokio::ReadBudget {
         &self.inner.read_budget
     }
 
-    /// What it reads from, for a reader that goes on elsewhere.
+    /// The open file, for a reader that continues elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Whether the last byte that was asked for has been read.
+    /// Whether the last byte of the range has been read.
     pub(crate) fn is_complete(&self) -> bool {
         self.position == self.range.end
     }
 
-    /// Leaves it to the caller to count the hit, when the last byte has reached the client.
+    /// Returns the hit, which the caller then counts when the client has got the last byte.
     pub(crate) fn detach_hit(&mut self) -> Option<PendingHit> {
         self.hit.take()
     }
 
-    /// For a reader that read along with the fetch of the image so far: the hit is that reader's, and its bytes are the fetch's.
+    /// For a reader that followed the fetch of the image so far: that reader counts the hit, and the bytes count as those of the
+    /// fetch.
     pub(crate) fn reading_along(self) -> Self {
         CachedReader { hit: None, reads_along: true, ..self }
     }
 
-    /// Has something read with this memory for the block that is kept, which is not kept any longer then; it is as long
-    /// as a block before and after.
+    /// Runs `read` with this memory as the internal block, whose content is dropped afterwards. The memory has the length of a
+    /// block before and after.
     #[cfg(feature = "tokio")]
     pub(crate) fn through_block<T>(
         &mut self,
@@ -158,7 +158,7 @@ impl CachedReader {
         done
     }
 
-    /// Puts this memory in place of that of the block that is kept, if one is kept at all.
+    /// Exchanges the memory of the internal block, if reads are verified.
     #[cfg(feature = "tokio")]
     fn swap_block(&mut self, memory: Vec<u8>) -> Vec<u8> {
         let Some(verifying) = &mut self.verifying else { return memory };
@@ -166,7 +166,7 @@ impl CachedReader {
         std::mem::replace(&mut verifying.block, memory)
     }
 
-    /// Reads verified bytes: of one block at a time.
+    /// Reads verified bytes, at most those of one block.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
             return self.file.read_at(buf, self.position);
@@ -214,7 +214,7 @@ impl Read for CachedReader {
         let left = self.range.end.saturating_sub(self.position);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         if wanted == 0 {
-            // An empty image is served by finding its end.
+            // The hit of an empty range is counted when the reader reaches its end.
             if self.range.is_empty() && !buf.is_empty() {
                 self.count_hit();
             }
@@ -225,7 +225,7 @@ impl Read for CachedReader {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 format!(
-                    "image {} was cut short on disk while it was read; delete it and fetch it again",
+                    "image {} was truncated on disk while it was read; delete it and fetch it again",
                     self.image_id
                 ),
             ));
@@ -243,7 +243,7 @@ impl Read for CachedReader {
 }
 
 impl Seek for CachedReader {
-    /// Positions are relative to the part that was asked for.
+    /// Positions are relative to the requested range.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let target = match to {
             SeekFrom::Start(offset) => self.range.start.checked_add(offset),
@@ -261,8 +261,7 @@ impl Seek for CachedReader {
     }
 }
 
-/// Reads a block of an image, and verifies it; the buffer has the block's length. A damaged image leaves the
-/// cache.
+/// Reads and verifies a block of an image; the buffer has the block's length. Quarantines a damaged image.
 pub(crate) fn read_block(
     inner: &CacheInner,
     id: &ImageId,
@@ -276,7 +275,7 @@ pub(crate) fn read_block(
     match file.read_exact_at(buf, start) {
         Ok(()) if table.check(block, buf) => {}
         Ok(()) => {
-            // A careless caller must not take these bytes for the image.
+            // A caller that ignores the error must not get the damaged bytes.
             buf.fill(0);
             inner.metrics.counters().corrupt_blocks += 1;
             let end = start + buf.len() as u64;
@@ -285,7 +284,7 @@ pub(crate) fn read_block(
         }
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
             inner.metrics.counters().corrupt_blocks += 1;
-            let reason = format!("it was cut short, to less than {} bytes", table.size());
+            let reason = format!("it was cut short to less than {} bytes", table.size());
             return Err(quarantine(inner, id, file, reason));
         }
         Err(e) => return Err(Error::image("read", id)(e)),

@@ -1,4 +1,4 @@
-//! Bringing the records into sync with the directory, which is right about what is cached.
+//! Reconciles the records with the directory, which determines what is cached.
 
 use crate::error::{Error, Result};
 use crate::metadata::{DirectorySnapshot, DriverBudget, MetadataStore, Reconciled};
@@ -8,7 +8,7 @@ use image_cache_store::sync::{WORTH_A_THREAD, both};
 use image_cache_store::{Directory, FileInfo};
 use std::io;
 
-/// Brings the records into sync with the directory. It holds no lock between two images.
+/// Reconciles the records with the directory. It holds no lock between two images.
 pub(crate) struct Reconciler<'a> {
     pub directory: &'a Directory,
     pub metadata: &'a MetadataStore,
@@ -16,8 +16,8 @@ pub(crate) struct Reconciler<'a> {
 }
 
 impl Reconciler<'_> {
-    /// Adopts files without a record, forgets records without a file, and replaces records of another file.
-    /// Not with an image locked: each repair takes the image's lock and looks again.
+    /// Adopts files without a record, forgets orphan records, and replaces records of another file. Do not call it with an image
+    /// locked: each repair takes the image's lock and checks again.
     pub fn run(&self) -> Result<Reconciled> {
         let _span = tracing::debug_span!("reconcile").entered();
         let changed = self.in_directory(self.directory.modified())?;
@@ -26,7 +26,7 @@ impl Reconciler<'_> {
         files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let budget = DriverBudget::of(files.len() as u64);
         let sweep = || self.digests.sweep(files.iter().map(|(id, _)| id));
-        // The digests lie in another directory, and the records are not needed for them: neither waits for the other.
+        // Sweeping the digests does not need the records, so both run in parallel.
         let differing = if files.len() >= WORTH_A_THREAD {
             both(|| self.differing(&files, &budget), sweep).0?
         } else {
@@ -51,11 +51,11 @@ impl Reconciler<'_> {
         for id in differing {
             match self.repair(id, budget) {
                 Ok(repaired) => repairs += u64::from(repaired),
-                // The lock of each other image would be waited for as long.
+                // The lock of each other image would take as long.
                 Err(error) if is_time_out(&error) => return Err(error),
-                // Another driver took its place: its records are another matter.
+                // Another driver has replaced it, with other records.
                 Err(error) if !self.metadata.is_served_by(&driver) => return Err(error),
-                // One file that nobody may change must not keep all others out of the records.
+                // An error of one file must not prevent the records of all others.
                 Err(error) => {
                     tracing::warn!(image = %id, %error, "its record is wrong or missing for now");
                     unrepaired += 1;
@@ -63,19 +63,19 @@ impl Reconciler<'_> {
             }
         }
         if repairs > 0 {
-            tracing::info!(repairs, "the records were brought into sync with the directory");
+            tracing::info!(repairs, "the records were reconciled with the directory");
         }
         Ok(unrepaired == 0)
     }
 
-    /// The images of which the records say nothing, or something else than the directory; and those that it knows nothing of.
+    /// The images without a record, with a record that differs from the file, and those of orphan records.
     fn differing(
         &self,
         files: &[(ImageId, FileInfo)],
         budget: &DriverBudget,
     ) -> Result<Vec<ImageId>> {
         let (mut differing, mut pages, mut orphans) = (Vec::new(), self.metadata.pages(budget), 0);
-        // Both ascend.
+        // Both are sorted by id.
         let mut files = files.iter().peekable();
         while let Some(page) = pages.next(orphans)? {
             orphans = 0;
@@ -94,16 +94,16 @@ impl Reconciler<'_> {
         Ok(differing)
     }
 
-    /// Looks again under the image's lock, and repairs what is still wrong; whether there was anything.
+    /// Checks again under the image's lock and repairs the record; true if it repaired something.
     fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<bool> {
-        let in_file = |source| Error::Image { operation: "look at", image_id: id.clone(), source };
+        let in_file = |source| Error::Image { operation: "examine", image_id: id.clone(), source };
         let _image = self.directory.lock_image(id).map_err(in_file)?;
         let file = self.directory.cached_file(id).map_err(in_file)?;
         let record = self.metadata.cached_image(id, budget)?;
         let adopted = match (file, record) {
             (None, None) => return Ok(false),
             (None, Some(_)) => {
-                tracing::debug!(image = %id, "its file is gone: the record is forgotten");
+                tracing::debug!(image = %id, "its file was removed: its record is removed");
                 self.metadata.forget(std::slice::from_ref(id), budget)?;
                 return Ok(true);
             }
@@ -132,7 +132,7 @@ pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified == file.modified
 }
 
-/// The record of a file that nobody knew.
+/// The record of a file that has none.
 pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
     CachedImage {
         image_id: id.clone(),
@@ -144,14 +144,14 @@ pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
     }
 }
 
-/// Whether a record with another time is of this very file: one made a little after the file was last
-/// written to is Glance's, which notes the time of its own commit.
+/// Whether a record with another time is of this file: Glance records the time of its own commit, a little after the last write
+/// of the file.
 fn is_of(record: &CachedImage, file: &FileInfo) -> bool {
     record.size == file.size && record.last_modified >= file.modified
 }
 
-/// The record of a file with another size or time. Of the very same file, hits and last access are true. Any
-/// other is of a file that was replaced meanwhile.
+/// The new record of a file whose record has another size or time. It keeps hits and last access if the old record is of the same
+/// file, not of a replaced one.
 pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
     if !is_of(record, file) {
         return adopted(&record.image_id, file);
@@ -166,9 +166,9 @@ mod tests {
     use crate::{Config, ImageCache};
 
     #[test]
-    fn a_lock_that_somebody_sits_on_is_waited_for_once_and_not_for_every_image() {
+    fn a_held_lock_causes_one_wait_and_not_one_for_each_image() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).build().expect("it is right");
+        let config = Config::builder(place.path()).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         let ids: Vec<ImageId> =
             (0..30).map(|n| format!("image-{n}").parse().expect("an id")).collect();
@@ -187,7 +187,7 @@ mod tests {
         assert!(error.to_string().contains(words), "{error}");
         assert!(
             begun.elapsed() < std::time::Duration::from_secs(10),
-            "one wait is of 2 s, 30 are of 60 s"
+            "one wait takes 2 s, 30 take 60 s"
         );
         drop(held);
         assert!(matches!(reconciler.run(), Ok(Reconciled::Whole(held)) if held.size.images == 30));

@@ -1,40 +1,39 @@
-//! A source that goes on where it broke off.
+//! A source that resumes after an interruption.
 
 use crate::error::is_retriable;
 use std::io::{self, Read};
 
-/// Where a source is to begin, and why it has to begin again.
+/// Where a source must start, and why it must be opened again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Break {
-    /// The first byte that is wanted: 0 at the beginning, and so many have come already.
+    /// The offset of the next byte: the number of bytes that have arrived.
     pub offset: u64,
-    /// What broke the source off; nothing at the beginning.
+    /// The error that interrupted the source; `None` at the beginning.
     pub error: Option<io::Error>,
-    /// How often in a row it broke off without a byte.
+    /// Number of consecutive interruptions without a byte.
     pub attempts_without_bytes: u32,
 }
 
 impl Break {
-    /// The beginning.
+    /// The start, at offset 0.
     pub fn none() -> Break {
         Break { offset: 0, error: None, attempts_without_bytes: 0 }
     }
 
-    /// The error, for a source that does not go on.
+    /// The error, for a source that does not resume.
     pub fn into_error(self) -> io::Error {
         self.error.unwrap_or_else(|| io::Error::other("the source was not opened"))
     }
 }
 
-/// Reads through a source that is opened again where it breaks off, at the byte that is next; for
-/// [`ImageCache::get_or_fetch`](crate::ImageCache::get_or_fetch),
-/// [`ImageCache::cache_image`](crate::ImageCache::cache_image) and their like.
+/// Reads a source and opens it again after an interruption, at the next byte; for
+/// [`ImageCache::get_or_fetch`](crate::ImageCache::get_or_fetch), [`ImageCache::cache_image`](crate::ImageCache::cache_image) and
+/// similar methods.
 ///
-/// The function that opens it is asked when the first byte is read, and again after each error, with the offset and the
-/// error. It answers with the bytes from that offset on, or with the error that the readers get: that one, where
-/// it cannot or will not go on. It must make sure that what it goes on with is the same image: nothing else does,
-/// unless an MD5 is expected.
+/// The function that opens it is called when the first byte is read, and again after each error, with the offset and the error.
+/// It returns a source that starts at the offset, or the error for the readers: the given one, if it cannot resume. It must make
+/// sure that the new source is the same image: only an expected MD5 would detect another one.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache, Outcome, Resuming};
@@ -42,7 +41,7 @@ impl Break {
 /// # let scratch = tempfile::tempdir()?;
 /// # let directory = scratch.path().join("cache");
 /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
-/// // A store whose connections last for four bytes.
+/// // A store whose connections break after four bytes.
 /// let store = |offset: usize| b"an image"[offset..][..4].chain(Broken);
 /// # struct Broken;
 /// # impl Read for Broken {
@@ -68,7 +67,7 @@ where
     F: FnMut(Break) -> io::Result<R>,
     R: Read,
 {
-    /// With a `size`, a source that ends before so many bytes has broken off, too
+    /// With a `size`, an end before this number of bytes is also an interruption
     /// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
     pub fn new(size: Option<u64>, start: F) -> Self {
         Resuming { start, source: None, progress: ResumeState::new(size) }
@@ -105,7 +104,7 @@ where
     }
 }
 
-/// How far a source has come through its breaks.
+/// The progress of a source across interruptions.
 #[derive(Debug)]
 pub(crate) struct ResumeState {
     size: Option<u64>,
@@ -125,19 +124,19 @@ impl ResumeState {
         self.brought = true;
     }
 
-    /// Whether an end is the true one.
+    /// Whether an end is expected here.
     pub fn is_whole(&self) -> bool {
         self.size.is_none_or(|size| self.offset >= size)
     }
 
-    /// With an error, or by an end that is none.
+    /// Notes an interruption, by an error or an early end.
     pub fn note_break(&mut self, error: Option<io::Error>) {
         self.attempts_without_bytes =
             if std::mem::take(&mut self.brought) { 0 } else { self.attempts_without_bytes + 1 };
         self.error = Some(error.unwrap_or_else(|| self.ended_early()));
     }
 
-    /// The break, for the function that opens the source again.
+    /// The argument for the function that opens the source again.
     pub fn break_off(&mut self) -> Break {
         Break {
             offset: self.offset,

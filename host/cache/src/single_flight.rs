@@ -1,31 +1,29 @@
-//! Many readers of one fetch: they read its growing file, and end as it ends.
+//! Many readers share one fetch: they read its growing file, and end with its result.
 //!
-//! **Following.** Each [fill](crate::fill) tells its [`Progress`]: how much of its file may be read, and how it
-//! ended. The progress of all fills of this cache that run is found in [`InFlight`]. A
-//! [`Follower`](follower::Follower) reads the file up to the byte before the last one written, and waits.
-//! The end says what the others get: the last byte (verified), the same error, or that they are on their own.
+//! **Following.** Each [fill](crate::fill) publishes its [`Progress`]: how much of its file may be read, and how it ended.
+//! [`InFlight`] has the progress of all running fills of this cache. A [`Follower`](follower::Follower) reads the file up to the
+//! byte before the last one written, and waits. At the end of the fetch it gets the last byte (verified), the same error, or must
+//! look for the image again.
 //!
-//! **Who reads the source.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch)
-//! started belongs to no reader: it lies in a [`SharedFetch`], and whichever reader has nothing left to read takes
-//! the source, reads the next piece into the file, and puts it back. So nobody waits for a reader that is slow
-//! or gone, no thread is needed, and the fetch ends when its last reader goes (or goes on, by option, in a
-//! thread of its own). In tokio a task reads it, as fast as the bytes come, from the first read on: so there a slow
-//! reader delays no other one, not even if it is the only one. The source of a
-//! [`caching_reader`](crate::ImageCache::caching_reader) is its reader's alone: a follower waits for that
-//! reader, but no longer than `image_cache_other_writer_patience`. That bound is also what ends the wait of a
-//! thread that would have to read the source itself, with the other reader that it holds. A writer that was found to write
-//! nothing is remembered until it writes something: a later reader does not wait for it again.
+//! **Which reader reads the source.** The source of a fetch that [`get_or_fetch`](crate::ImageCache::get_or_fetch) started
+//! belongs to a [`SharedFetch`]: a reader that needs bytes takes the source, reads the next piece into the file, and puts the
+//! source back. So no reader waits for a slow or dropped reader, no thread is needed, and the fetch ends with its last reader (or
+//! continues, by option, in a separate thread). In tokio a task reads the source from the first read on, as fast as the bytes
+//! arrive: a slow reader delays neither other readers nor the fetch. Only its own reader reads the source of a
+//! [`caching_reader`](crate::ImageCache::caching_reader): a follower waits for that reader, but at most for
+//! `image_cache_other_writer_patience`. This timeout also prevents a deadlock of a thread that holds both readers. A writer that
+//! makes no progress is remembered until it writes again: later readers do not wait for it.
 //!
-//! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the writer's lock says that
-//! it lives, the rename that it was right.
+//! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the lock shows that the writer is
+//! alive, and the rename that the image is verified.
 //!
-//! **Starting over.** If a fetch is broken off, the cache fails, or a writer writes nothing for too long, a
-//! reader looks for the image [anew](request::Request::resolve), as if it had just come: it may be cached by now, or
-//! fetched by another reader, or it is this reader's turn to fetch. It reads from the beginning again, but hands out
-//! only what is new: every byte that it has handed out before is [compared](replay_check::ReplayCheck) first. So what a
-//! reader gets is always one source's whole, verified image, and no file ever holds bytes of two.
+//! **Starting over.** If a fetch is interrupted, the cache fails, or a writer makes no progress for too long, a reader [looks for
+//! the image again](request::Request::resolve), like a new reader: the image may be cached by now, another reader may fetch it,
+//! or this reader fetches it. It reads from the beginning again, but returns only new bytes: it
+//! [compares](replay_check::ReplayCheck) the bytes that it has already returned. So a reader always gets the whole, verified
+//! image of one source, and no file contains bytes of two sources.
 
-#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "some of it is for tasks alone"))]
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "only tasks use some of it"))]
 
 mod external;
 mod follower;
@@ -64,19 +62,19 @@ use image_cache_store::sync::lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
-/// The fetches of this cache that run, by their images.
+/// The running fetches of this cache, by image.
 ///
-/// A fill [claims](Self::claim) its image before it starts and [releases](Self::release) it when it is dropped; readers ask it
-/// what there is to follow.
+/// A fill [claims](Self::claim) its image before it starts and [releases](Self::release) it when it is dropped; readers find the
+/// fetches to follow in it.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     running: Mutex<BTreeMap<ImageId, Weak<Progress>>>,
-    /// Writers of other processes that write nothing.
+    /// Writers of other processes that make no progress.
     pub stuck: StuckWriters,
 }
 
 impl InFlight {
-    /// Enters a fetch that is about to start, of so many bytes where that is known; nothing if one runs already.
+    /// Adds a fetch that is about to start, with its size if known; `None` if one is already running.
     pub fn claim(&self, id: &ImageId, size: Option<u64>) -> Option<Arc<Progress>> {
         loop {
             let known = {
@@ -97,19 +95,19 @@ impl InFlight {
         }
     }
 
-    /// The fetch of an image that runs, and its producer.
+    /// The running fetch of an image, and its producer.
     pub fn running(&self, id: &ImageId) -> Option<(Arc<Progress>, Producer)> {
         let known = lock(&self.running).get(id).and_then(Weak::upgrade)?;
         let producer = known.wait_for_producer()?;
         Some((known, producer))
     }
 
-    /// How far the fetch of an image has come, unless it has ended.
+    /// The progress of an image's fetch, unless it has ended.
     pub fn progress(&self, id: &ImageId) -> Option<FetchProgress> {
         lock(&self.running).get(id).and_then(Weak::upgrade)?.progress_info()
     }
 
-    /// Strikes a fetch off.
+    /// Removes a fetch.
     pub fn release(&self, id: &ImageId, progress: &Arc<Progress>) {
         let mut running = lock(&self.running);
         if running.get(id).is_some_and(|known| known.ptr_eq(&Arc::downgrade(progress))) {

@@ -1,8 +1,8 @@
-//! How much the cache may take of the disk: room for each fill before its bytes come where their number is known,
-//! as they come where it is not; never below the floor of free space, never above a hard limit. The same holds for inodes.
+//! How much disk space the cache may use. A fill reserves space before its bytes arrive if the size is known, otherwise as they
+//! arrive; `image_cache_min_free` and the hard limit are never violated. The same applies to inodes.
 //!
-//! What one fill reserves is announced on its file, and all of them are added up under the directory's lock. So
-//! fills that run at the same time, in one process or in many, cannot take the same room twice.
+//! A fill announces its reservation on its file, and the sum of all is computed under the directory's lock. So concurrent fills
+//! of all processes cannot reserve the same space twice.
 
 use crate::cache::CacheInner;
 use crate::prune::{Excess, make_room};
@@ -11,18 +11,18 @@ use image_cache_model::Config;
 use image_cache_store::Incomplete;
 use std::io;
 
-/// If the length is unknown, an eighth of what has come is reserved at once, but at least and at most so
-/// much: seldom, since all images are looked at for it, and never much that is not needed.
+/// If the size is unknown, a fill reserves an eighth of its current size at a time, within these bounds: rarely, since a
+/// reservation counts all images, but never much more than needed.
 const LEAST_STEP: u64 = 1 << 20;
 const MOST_STEP: u64 = 64 << 20;
 
-/// Inodes that an image needs beside its file's: for its digests, and for what a service keeps of the answer that it came with.
+/// Additional inodes per image: for its digests, and for the stored response of the service.
 const BESIDE: u64 = 2;
 
-/// So often images are evicted for one that is to come: others may take the space before it is reserved.
+/// Maximum rounds of eviction for one new image: other fills may take the space before it is reserved.
 const EVICTION_ROUNDS: u32 = 8;
 
-/// Reserves room for an image that is about to come; an error says why it cannot be cached.
+/// Reserves space for a new image; an error states why it cannot be cached.
 pub(crate) fn reserve(
     inner: &CacheInner,
     file: &mut Incomplete,
@@ -37,7 +37,7 @@ pub(crate) fn reserve(
     }
 }
 
-/// Sees to it that the next bytes have room; an error says why they have none.
+/// Makes sure that the next bytes have space; an error states why they have none.
 pub(crate) fn grow(inner: &CacheInner, file: &mut Incomplete, bytes: usize) -> io::Result<()> {
     let least = file.size() + bytes as u64;
     if least <= file.reserved() || !is_bounded(&inner.config) {
@@ -51,7 +51,7 @@ fn is_bounded(config: &Config) -> bool {
     config.hard_limit || config.min_free > 0
 }
 
-/// Reserves `most` bytes in all for this file; fewer, but no fewer than `least`, if that is all there is.
+/// Reserves a total of `most` bytes for this file, or fewer if space is short, but at least `least`.
 fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
     if !is_bounded(&inner.config) {
         free_on_disk(inner, file, 0, least)?;
@@ -60,8 +60,8 @@ fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) 
     admit(inner, || reserve_within_limits(inner, file, least, most))
 }
 
-/// Takes a place for an image that is about to come, among those that the cache may hold and among the inodes that the file
-/// system has: small images fill a disk without filling its bytes. An error says why it cannot be cached.
+/// Reserves a new image within the limits of images and inodes: many small images can use up the inodes before the bytes. An
+/// error states why it cannot be cached.
 fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Result<()> {
     let most = inner.config.max_images.filter(|_| inner.config.hard_limit);
     if most.is_none() && inner.config.min_free_inodes == 0 {
@@ -70,7 +70,7 @@ fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Result<()> {
     admit(inner, || take_within_limits(inner, file, most))
 }
 
-/// Has `look` find room and take it. If it answers what is in the way, that is evicted, and it looks again.
+/// Calls `look` to reserve space. If `look` returns an excess, evicts it and calls `look` again.
 fn admit(
     inner: &CacheInner,
     mut look: impl FnMut() -> io::Result<Option<Excess>>,
@@ -95,11 +95,11 @@ fn admit(
         ),
     };
     Err(storage_full(format!(
-        "no {limit}, a hard limit: {excess} more would have to be evicted, and cannot be"
+        "no {limit}, a hard limit: {excess} more must be evicted, but cannot be"
     )))
 }
 
-/// Looks under the directory's lock whether there is room, and reserves it; otherwise answers what has to be evicted first.
+/// Reserves space under the directory's lock if there is enough; otherwise returns how much must be evicted first.
 fn reserve_within_limits(
     inner: &CacheInner,
     file: &mut Incomplete,
@@ -118,21 +118,21 @@ fn reserve_within_limits(
     }
     granted = granted.min(free_on_disk(inner, file, others.unallocated, least)?);
     if file.announce_bytes(granted)? {
-        // Others can read it there; to allocate it may take a while.
+        // Other processes can read the announcement, so the lock is not needed for the allocation, which may take long.
         drop(lock);
         return file.allocate(granted).map(|_| None);
     }
-    // If they cannot read it they must find it allocated.
+    // Without the announcement, other processes must find the blocks allocated.
     if !file.allocate(granted)? && config.hard_limit {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "the file system can reserve nothing, so that image_cache_hard_limit could not be kept",
+            "the file system cannot reserve space, so image_cache_hard_limit cannot be enforced",
         ));
     }
     Ok(None)
 }
 
-/// How many bytes the hard limit allows, beside those of other fills; or how many have to be evicted first.
+/// How many bytes the hard limit allows in addition to those of other fills; or how many must be evicted first.
 fn within_hard_limit(
     inner: &CacheInner,
     others: u64,
@@ -155,8 +155,8 @@ fn within_hard_limit(
     Ok(if least > room { Err(cached - (within - granted)) } else { Ok(granted.min(room)) })
 }
 
-/// The bytes that this file may come to have by what the file system has free; an error if they are fewer
-/// than `least`. Free bytes that are `promised` to other fills are theirs.
+/// The size that this file may reach with the free space of the file system; an error if it is less than `least`. Free bytes that
+/// are `promised` to other fills do not count.
 fn free_on_disk(
     inner: &CacheInner,
     file: &Incomplete,
@@ -170,12 +170,12 @@ fn free_on_disk(
         return Ok(most);
     }
     let mut words = format!(
-        "No space left on the file system: it needs {} more, {} are free",
+        "No space left on the file system: it needs {} more, but only {} are free",
         ByteSize(least - file.allocated()),
         ByteSize(free)
     );
     if promised > 0 {
-        words += &format!(", {} of them promised to other fills", ByteSize(promised));
+        words += &format!(", {} of them reserved for other fills", ByteSize(promised));
     }
     if kept > 0 {
         words += &format!(", and image_cache_min_free keeps {}", ByteSize(kept));
@@ -183,7 +183,7 @@ fn free_on_disk(
     Err(storage_full(words))
 }
 
-/// Looks under the directory's lock whether there is a place, and takes it; otherwise answers what has to be evicted first.
+/// Reserves the image under the directory's lock if the limits allow it; otherwise returns how much must be evicted first.
 fn take_within_limits(
     inner: &CacheInner,
     file: &mut Incomplete,
@@ -217,7 +217,7 @@ fn take_within_limits(
     Ok(None)
 }
 
-/// An error of the kind that a full disk has, with these words.
+/// An error like that of a full disk, with this text.
 fn storage_full(words: String) -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, words)
 }

@@ -1,5 +1,5 @@
-//! The passing reader: hands a source's bytes to its reader and to a fill, and holds the last byte back
-//! until the fill has judged them all.
+//! The tee reader: passes a source's bytes to its reader and to a fill, and withholds the last byte until the fill has verified
+//! the image.
 
 use crate::error::{Error, Result, is_retriable};
 use crate::fill::Fill;
@@ -8,12 +8,11 @@ use crate::withheld::{Withheld, readable};
 use image_cache_store::md5::WRITE_BLOCK;
 use std::io::{self, Read};
 
-/// Reads through a source and fills the cache at the same time; see
-/// [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).
+/// Reads a source and fills the cache at the same time; see [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).
 ///
-/// Its end is that of a whole, verified image. Bytes that do not agree with what was expected end in an
-/// error of kind [`InvalidData`](io::ErrorKind::InvalidData) that carries an [`Error`](crate::Error), in
-/// the place of the last byte. After an error it stays in error.
+/// It ends only after a complete, verified image. If the bytes are not the expected ones, it returns an error of kind
+/// [`InvalidData`](io::ErrorKind::InvalidData) with an [`Error`](crate::Error) inside, instead of the last byte. After an error,
+/// all further reads fail.
 pub struct CachingReader<R> {
     source: R,
     state: TeeState,
@@ -27,13 +26,13 @@ enum TeeState {
 }
 
 impl<R: Read> CachingReader<R> {
-    /// Goes on from where the fill has come to; `last` is the byte before, which was withheld.
+    /// Continues at the fill's position; `last` is the byte before it, which was withheld.
     pub(crate) fn new(source: R, fill: Fill, last: Option<u8>) -> Self {
         let (state, withheld) = (TeeState::Running(Box::new(fill)), Withheld::new(last));
         CachingReader { source, state, withheld }
     }
 
-    /// What became of the image in the cache, once the end was reached.
+    /// The outcome for the image, after the end was reached.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
             TeeState::Ended(outcome) => Some(outcome),
@@ -41,7 +40,7 @@ impl<R: Read> CachingReader<R> {
         }
     }
 
-    /// The source, wherever it stands. Before the end nothing is cached.
+    /// The source at its current position. Before the end nothing is cached.
     pub fn into_source(self) -> R {
         self.source
     }
@@ -54,7 +53,7 @@ impl<R: Read> CachingReader<R> {
         error
     }
 
-    /// The source has ended: the verdict, then the byte that was held back.
+    /// The source has ended: verifies, and then returns the withheld byte.
     fn end(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let TeeState::Running(fill) =
             std::mem::replace(&mut self.state, TeeState::Failed(io::ErrorKind::Other))
@@ -89,10 +88,10 @@ impl<R: Read> Read for CachingReader<R> {
                 TeeState::Running(fill) => fill,
                 TeeState::Ended(_) => return Ok(self.release_last(buf)),
                 TeeState::Failed(kind) => {
-                    return Err(io::Error::new(*kind, "the stream failed before"));
+                    return Err(io::Error::new(*kind, "the stream has already failed"));
                 }
             };
-            // The withheld byte goes in front, if there is room for more than itself.
+            // The withheld byte comes first, if the buffer has room for more.
             let start = usize::from(self.withheld.is_some());
             let mut one = [0];
             let room = if buf.len() > start { &mut buf[start..] } else { &mut one[..] };
@@ -117,15 +116,15 @@ impl<R: Read> Read for CachingReader<R> {
     }
 }
 
-/// Reads from a source, which must not claim more bytes than there is room for.
+/// Reads from a source, which must not return a larger count than the buffer's size.
 fn read_checked(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     match source.read(room)? {
         count if count <= room.len() => Ok(count),
-        _ => Err(io::Error::other("the source claims more bytes than it was asked for")),
+        _ => Err(io::Error::other("the source returned a larger count than the buffer's size")),
     }
 }
 
-/// Reads a source to its end for the sake of the cache alone; not at all where nothing will be cached.
+/// Reads a source to its end only to fill the cache; reads nothing if nothing will be cached.
 pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
     let mut buffer = vec![0; WRITE_BLOCK];
     loop {
@@ -135,7 +134,7 @@ pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
         match source.read(&mut buffer) {
             Ok(0) => return fill.finish(),
             Ok(count) if count > buffer.len() => {
-                let source = io::Error::other("it claims more bytes than it was asked for");
+                let source = io::Error::other("it returned a larger count than the buffer's size");
                 return Err(source_failed(fill, source));
             }
             Ok(count) => fill.push(&buffer[..count])?,

@@ -1,6 +1,6 @@
-//! The cache for tokio: the same operations over `AsyncRead` and `Stream`, none of which blocks the runtime.
+//! The cache for tokio: the same operations with `AsyncRead` and `Stream`, which do not block the runtime.
 //!
-//! Whatever touches the disk or a driver runs on tokio's threads for blocking work.
+//! All access to the disk and to drivers runs on tokio's blocking threads.
 
 mod background_fill;
 mod blocking;
@@ -62,7 +62,7 @@ use tokio_util::io::ReaderStream;
 /// let mut again = Vec::new();
 /// cached.read_to_end(&mut again).await?;
 /// assert_eq!(image, again);
-/// // Any other operation, off the runtime's threads.
+/// // Any other operation runs on a blocking thread.
 /// assert_eq!(cache.run(|cache| cache.cached_images()).await?.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -70,7 +70,7 @@ use tokio_util::io::ReaderStream;
 /// ```
 #[derive(Debug, Clone)]
 pub struct AsyncImageCache {
-    /// The last one to go closes the records.
+    /// The drop of the last handle closes the records.
     cache: Arc<OffRuntime<ImageCache>>,
 }
 
@@ -86,8 +86,8 @@ impl AsyncImageCache {
         AsyncImageCache::open_with(config, ReadBudget::default()).await
     }
 
-    /// [`ImageCache::open`], with the memory that its readers share, in place of a budget of its own. Caches that are given
-    /// clones of one budget share it.
+    /// [`ImageCache::open`] with a memory budget for its readers, instead of its own one. Caches with clones of one budget share
+    /// it.
     ///
     /// ```
     /// # use image_cache::tokio::{AsyncImageCache, ReadBudget};
@@ -107,7 +107,7 @@ impl AsyncImageCache {
         Ok(AsyncImageCache { cache: Arc::new(blocking(open).await?) })
     }
 
-    /// Runs any operation on a thread where it may block.
+    /// Runs any operation on a blocking thread.
     pub async fn run<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
@@ -117,8 +117,8 @@ impl AsyncImageCache {
         blocking(move || operation(&cache)).await
     }
 
-    /// [`ImageCache::caching_reader`] over a stream of chunks. Each chunk is handed on when the next one
-    /// has come, the last one when the image was verified and published.
+    /// [`ImageCache::caching_reader`] for a stream of chunks. Each chunk is returned after the next one has arrived, and the last
+    /// one after the image was verified and published.
     pub async fn caching_stream<S>(
         &self,
         id: &str,
@@ -131,7 +131,7 @@ impl AsyncImageCache {
         Ok(tee_stream::tee(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
     }
 
-    /// [`ImageCache::caching_reader`] over an `AsyncRead`.
+    /// [`ImageCache::caching_reader`] for an `AsyncRead`.
     pub async fn caching_reader<R>(
         &self,
         id: &str,
@@ -149,9 +149,8 @@ impl AsyncImageCache {
         Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
     }
 
-    /// [`ImageCache::get_or_fetch`] over an `AsyncRead`. A task reads the source for all readers: one of
-    /// the runtime on which the first of them asked; from the
-    /// first read on it reads as fast as the bytes come, however slow the readers are.
+    /// [`ImageCache::get_or_fetch`] for an `AsyncRead`. A task on the first reader's runtime reads the source for all readers.
+    /// From the first read on, it reads as fast as the bytes arrive, even if the readers are slow.
     ///
     /// ```
     /// # use image_cache::tokio::AsyncImageCache;
@@ -191,9 +190,9 @@ impl AsyncImageCache {
         self.get_or_fetch_stream(id, expected, once(opened).try_flatten()).await
     }
 
-    /// [`get_or_fetch`](Self::get_or_fetch) over a stream of chunks, which are not copied on their way into the
-    /// cache. The stream is polled only if the image has to be fetched, and not before a reader reads: it is to
-    /// open its source when it is first polled, as one of [`resuming`] does.
+    /// [`get_or_fetch`](Self::get_or_fetch) for a stream of chunks, which are not copied on their way into the cache. The stream
+    /// is polled only if the image must be fetched, and not before a reader reads: it should open its source at the first poll,
+    /// as [`resuming`] does.
     pub async fn get_or_fetch_stream<S>(
         &self,
         id: &str,
@@ -223,7 +222,7 @@ impl AsyncImageCache {
         self.cache.config()
     }
 
-    /// [`ImageCache::read_whole`]: one trip to a thread that may block, for all of it.
+    /// [`ImageCache::read_whole`], in one call on a blocking thread.
     pub async fn read_whole(
         &self,
         id: &str,
@@ -236,8 +235,8 @@ impl AsyncImageCache {
         Ok(whole.await?.map(|whole| whole.map(ImageReader::of_cached)))
     }
 
-    /// Writes the hits that were gathered and drops the handle; if this was the last handle of it, its records are
-    /// closed when this returns. For an orderly stop: a handle that is only dropped closes them in the background.
+    /// Writes the collected hits and drops the handle; if it was the last handle, the records are closed when this returns. This
+    /// is for an orderly stop: the drop of a handle closes them in the background.
     pub async fn close(self) -> Result<()> {
         let cache = self.cache;
         blocking(move || {
@@ -248,7 +247,7 @@ impl AsyncImageCache {
         .await
     }
 
-    /// [`ImageCache::cache_image`] over an `AsyncRead`.
+    /// [`ImageCache::cache_image`] for an `AsyncRead`.
     pub async fn cache_image<R>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome>
     where
         R: AsyncRead + Send + 'static,
@@ -282,7 +281,7 @@ impl AsyncImageCache {
         Ok(self.run(open).await?.map(ImageReader::of_cached))
     }
 
-    /// [`ImageCache::open_range`] as a stream of chunks. The read is a hit when its last chunk is handed out.
+    /// [`ImageCache::open_range`] as a stream of chunks. The read counts a hit when its last chunk is returned.
     pub async fn stream_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageStream>> {
         Ok(self.open_range(id, range).await?.map(ImageReader::into_stream))
     }

@@ -1,12 +1,13 @@
-//! The rule for the last byte: nobody gets it before the image is verified, so that nobody takes an image for whole too early.
+//! The rule for the last byte: no reader gets it before the image is verified, so that no client takes an unverified image for
+//! complete.
 
-/// How many of the bytes that have come may be handed out.
+/// The number of received bytes that may be returned.
 pub(crate) fn readable(received: u64, is_verified: bool) -> u64 {
     if is_verified { received } else { received.saturating_sub(1) }
 }
 
-/// The end of what has come, a byte or a chunk, which is withheld until more comes or the image is verified. Dropped, it is
-/// never handed out.
+/// The last byte or chunk, which is withheld until another one arrives or the image is verified. After a drop it is never
+/// returned.
 #[derive(Debug, Default)]
 pub(crate) struct Withheld<T>(Option<T>);
 
@@ -19,12 +20,12 @@ impl<T> Withheld<T> {
         self.0.is_some()
     }
 
-    /// Withholds the new end, and releases the one before, which is none any more.
+    /// Withholds the new last part, and releases the one before.
     pub fn exchange(&mut self, last: T) -> Option<T> {
         self.0.replace(last)
     }
 
-    /// The image is verified: its end may be handed out.
+    /// The image is verified: releases the last part.
     pub fn release(&mut self) -> Option<T> {
         self.0.take()
     }
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_byte_is_released_by_the_next_one_or_by_the_verdict() {
+    fn the_last_byte_is_released_by_the_next_one_or_after_the_verification() {
         assert_eq!((readable(0, false), readable(1, false), readable(9, false)), (0, 0, 8));
         assert_eq!(readable(9, true), 9);
         let mut withheld = Withheld::new(None);

@@ -14,7 +14,7 @@ pub enum ChecksumAlgorithm {
 }
 
 impl ChecksumAlgorithm {
-    /// How many hexadecimal digits a checksum of this algorithm has.
+    /// Number of hexadecimal digits of a checksum of this algorithm.
     pub fn hex_digits(self) -> usize {
         match self {
             ChecksumAlgorithm::Md5 => 32,
@@ -48,18 +48,18 @@ pub struct Checksum {
     value: Box<str>,
 }
 
-/// Why a string is no checksum.
+/// Why a string is not a checksum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no {algorithm} checksum: {} hexadecimal digits are accepted", algorithm.hex_digits())]
+#[error("{value:?} is not a valid {algorithm} checksum: {} hexadecimal digits are accepted", algorithm.hex_digits())]
 pub struct InvalidChecksum {
-    /// What was given, shortened to a printable length.
+    /// The string, shortened to a printable length.
     pub value: String,
     /// The algorithm.
     pub algorithm: ChecksumAlgorithm,
 }
 
 impl Checksum {
-    /// Checks the number and kind of the digits; letter case is ignored.
+    /// Checks that the value has the right number of hexadecimal digits, in upper or lower case.
     pub fn new(algorithm: ChecksumAlgorithm, value: &str) -> Result<Self, InvalidChecksum> {
         if value.len() != algorithm.hex_digits() || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
             let value = value.chars().take(140).collect();
@@ -68,12 +68,12 @@ impl Checksum {
         Ok(Checksum { algorithm, value: value.to_ascii_lowercase().into() })
     }
 
-    /// Which algorithm made it.
+    /// The algorithm.
     pub fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
     }
 
-    /// The digits, lower case.
+    /// The digits, in lower case.
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_md5_is_refused_by_name() {
+    fn a_value_that_is_not_an_md5_is_refused() {
         for bad in
             ["", "xyz", "d41d8cd98f00b204e9800998ecf8427", "g41d8cd98f00b204e9800998ecf8427e", "é"]
         {

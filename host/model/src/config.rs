@@ -1,4 +1,5 @@
-//! The configuration of a cache. `option_table.rs` has the table of its options; all faults of a configuration are reported at once.
+//! The configuration of a cache. The table of options is in `option_table.rs`. All faults of a configuration are reported at
+//! once.
 
 mod builder;
 mod check;
@@ -27,10 +28,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The configuration with which a cache is opened.
+/// The configuration of a cache.
 ///
-/// Made by [`Config::builder`], read from a file by [`Config::from_file`], or put together from a
-/// file, the environment and flags by [`ConfigLayers`].
+/// Built by [`Config::builder`], read from a file by [`Config::from_file`], or combined from a file, the environment and flags by
+/// [`ConfigLayers`].
 ///
 /// ```
 /// use image_cache_model::Config;
@@ -57,27 +58,27 @@ pub struct Config {
     pub stall_time: Duration,
     /// `image_cache_sqlite_db`: the sqlite driver's database, relative to `dir` and inside it.
     pub sqlite_db: PathBuf,
-    /// `image_cache_hit_delay`: how long hits may be collected before they are written.
+    /// `image_cache_hit_delay`: how long hits may be collected before they are recorded.
     pub hit_delay: Duration,
-    /// `image_cache_min_free`: bytes of the file system that stay free; below, nothing is cached.
+    /// `image_cache_min_free`: free bytes of the file system that caching must leave.
     pub min_free: u64,
     /// `image_cache_max_images`: the number of images above which pruning evicts; `None` for any number.
     pub max_images: Option<u64>,
-    /// `image_cache_min_free_inodes`: inodes of the file system that stay free; below, nothing is cached.
+    /// `image_cache_min_free_inodes`: free inodes of the file system that caching must leave.
     pub min_free_inodes: u64,
-    /// `image_cache_hard_limit`: whether room is made before an image is cached, so that `max_size` and
-    /// `max_images` are never exceeded, not even for a while.
+    /// `image_cache_hard_limit`: whether room is made before an image is cached, so that `max_size` and `max_images` are never
+    /// exceeded.
     pub hard_limit: bool,
-    /// `image_cache_verify_reads`: whether every read verifies the blocks that it serves.
+    /// `image_cache_verify_reads`: whether a read verifies blocks before it serves them.
     pub verify_reads: bool,
-    /// `image_cache_durability`: what is on disk when an image counts as cached.
+    /// `image_cache_durability`: which data is flushed to disk before an image counts as cached.
     pub durability: Durability,
     /// `image_cache_other_writer`: what a reader does if another process is fetching its image.
     pub other_writer: OtherWriter,
     /// `image_cache_other_writer_patience`: how long another process's fetch may make no progress before its readers stop
     /// following it.
     pub other_writer_patience: Duration,
-    /// `image_cache_fetch_to_end`: whether a fetch continues to its end when it has no reader any more.
+    /// `image_cache_fetch_to_end`: whether a fetch continues to its end when no reader is left.
     pub fetch_to_end: bool,
     /// `image_cache_policy_min_age`: an image that was published or read within this time is evicted only because of the limits.
     pub policy_min_age: Duration,

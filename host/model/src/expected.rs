@@ -1,8 +1,8 @@
-//! What is expected of an image before it is fetched.
+//! The expected size and checksum of an image.
 
 use crate::checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 
-/// What the bytes of an image must agree with; a field that is not set is not checked.
+/// The size and MD5 that the bytes of an image must have; an unset field is not checked.
 ///
 /// ```
 /// use image_cache_model::Expected;
@@ -20,7 +20,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Nothing is known: the image is cached without a check.
+    /// Expects nothing: the image is cached without a check.
     pub fn nothing() -> Self {
         Expected::default()
     }
@@ -32,7 +32,7 @@ impl Expected {
         self
     }
 
-    /// Expects this MD5, 32 hexadecimal digits of either case; an empty text expects none.
+    /// Expects this MD5, 32 hexadecimal digits in upper or lower case; an empty text sets no MD5.
     pub fn with_md5(mut self, md5: &str) -> Result<Self, InvalidChecksum> {
         self.md5 = match md5 {
             "" => None,

@@ -1,19 +1,18 @@
-//! The only way to make an [`ImageId`]: a checked name of an image, safe as one path component.
+//! The checked identifier of an image, which is safe as a path component.
 
 use std::fmt;
 
-/// Bytes an image id may have at most: the longest file name of the supported file systems.
+/// Longest image id in bytes: the longest file name of the supported file systems.
 pub const MAX_IMAGE_ID_BYTES: usize = 255;
 
-/// Names in the base directory that belong to the cache or, the last two, to Glance.
+/// Reserved names in the base directory: the last two belong to Glance, the others to the cache.
 const RESERVED: [&str; 6] =
     ["incomplete", "invalid", "queue", "cache.db", "image_cache_db_init", "checkme"];
 
-/// What SQLite appends to a database's name for its side files.
+/// The suffixes that SQLite appends to a database's name for its side files.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// An image's identifier: 1 to 255 bytes of UTF-8 that are one path component, no reserved name and
-/// free of control characters.
+/// An image's identifier: one path component of 1 to 255 bytes of UTF-8, without control characters and not a reserved name.
 ///
 /// ```
 /// use image_cache_model::ImageId;
@@ -25,13 +24,13 @@ const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId(Box<str>);
 
-/// Why a string is no image id.
+/// Why a string is not an image id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{id:?} is no image id: {reason}")]
 pub struct InvalidImageId {
-    /// What was given, shortened to a printable length.
+    /// The string, shortened to a printable length.
     pub id: String,
-    /// What is wrong with it, and what is accepted.
+    /// The fault and what is accepted.
     pub reason: String,
 }
 
@@ -54,7 +53,7 @@ impl std::str::FromStr for ImageId {
 }
 
 impl InvalidImageId {
-    /// Of this text, for this reason: what is wrong with it, and what is accepted.
+    /// An error for this string; `reason` states the fault and what is accepted.
     pub fn new(id: &str, reason: impl Into<String>) -> Self {
         let mut shown: String = id.chars().take(80).collect();
         if shown.len() < id.len() {

@@ -1,7 +1,7 @@
 //! The values that all layers of image-cache use: ids, checksums, records, options, and text for a log.
 //!
-//! Nothing in this package opens the cache's directory, runs a driver or keeps state. Its only input is a configuration
-//! file that an operator names ([`read_file`]).
+//! This package does not open the cache's directory, run a driver or keep state. Its only input is a configuration file that an
+//! operator names ([`read_file`]).
 
 #![deny(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Reading a file that an operator named: whole, with a bound, without waiting.
+//! Reads a whole file that an operator named, with a size limit and without blocking.
 
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata};
@@ -7,15 +7,15 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::{fs, io};
 
-/// The bytes of a regular file, at most `most`. Symbolic links are followed, as for every file that an operator names. Pipes
-/// (`/dev/stdin`, a shell's `<(…)`), sockets and devices are refused: reading them could wait for ever, and they cannot be read
-/// again when the configuration is reloaded.
+/// The bytes of a regular file, at most `most`. Follows symbolic links, because the operator named the file. Pipes (`/dev/stdin`,
+/// a shell's `<(…)`), sockets and devices are refused: reading them could block forever, and they cannot be read again when the
+/// configuration is reloaded.
 ///
 /// # Errors
-/// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) or [`IsADirectory`](io::ErrorKind::IsADirectory) if it is no
-/// regular file, of kind [`FileTooLarge`](io::ErrorKind::FileTooLarge) if it has more bytes, and errors of the system.
+/// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) or [`IsADirectory`](io::ErrorKind::IsADirectory) if it is not a regular
+/// file, of kind [`FileTooLarge`](io::ErrorKind::FileTooLarge) if it has more bytes, and errors of the system.
 pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Checked before it is opened as well: opening some devices has an effect.
+    // Also checked before the file is opened, because opening some devices has side effects.
     check(&fs::metadata(path)?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;

@@ -1,4 +1,4 @@
-//! Records of cached images, and what a driver is asked.
+//! Records of cached images, and the arguments of driver calls.
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;
@@ -13,9 +13,9 @@ pub struct CachedImage {
     pub size: u64,
     /// Reads that were served to their end.
     pub hits: u64,
-    /// When the last hit was, or when the image was cached; microseconds count.
+    /// When the last hit was, or when the image was cached; precise to microseconds.
     pub last_accessed: SystemTime,
-    /// The cached file's modification time; microseconds count.
+    /// The cached file's modification time; precise to microseconds.
     pub last_modified: SystemTime,
     /// The checksum of the bytes, if it is known.
     pub checksum: Option<Checksum>,
@@ -30,21 +30,21 @@ pub struct Hit {
     pub at: SystemTime,
 }
 
-/// Images and bytes.
+/// A number of images, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CacheSize {
-    /// How many images.
+    /// Number of images.
     pub images: u64,
-    /// How many bytes they have together.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// The question to the driver which images to evict first.
+/// The arguments of a call that asks the driver for victims.
 #[derive(Debug, Clone)]
 pub struct Eviction<'a> {
-    /// The time of the question.
+    /// The time of the call.
     pub now: SystemTime,
-    /// How many bytes must be freed; with 0 the driver names only what its own policy evicts.
+    /// Bytes that must be freed; with 0 the driver names only images that its own policy evicts.
     pub bytes_needed: u64,
     /// Images that could not be removed, so that the driver must name others.
     pub exclude: &'a [ImageId],
@@ -57,7 +57,7 @@ pub struct Eviction<'a> {
 pub struct Victim {
     /// The image.
     pub image_id: ImageId,
-    /// Its size in bytes, as the driver has it.
+    /// Its size in bytes, as the driver recorded it.
     pub size: u64,
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Later times are cut to this, in microseconds since 1970: what a double holds exactly, in the year 2255.
+/// The latest timestamp, in microseconds since 1970 (the year 2255): a double represents it exactly.
 const MAX_TIMESTAMP: u64 = 1 << 53;
 
-/// Microseconds since 1970; earlier is 1970.
+/// Microseconds since 1970; 0 for an earlier time.
 pub fn timestamp(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_micros()).map_or(MAX_TIMESTAMP, |micros| micros.min(MAX_TIMESTAMP))

@@ -1,6 +1,6 @@
 //! `[drivers.NAME]` and paths of components in TOML configurations.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError};
 use std::path::Path;
@@ -9,7 +9,7 @@ fn read(text: &str) -> Result<Config, ConfigError> {
     Config::from_toml(text, Path::new("/etc/cache/image-cache.toml"))
 }
 
-/// What a configuration with only this text beside the directory is faulted for.
+/// The faults of a configuration with the directory and this text.
 fn faults(text: &str) -> Vec<String> {
     let text = format!("image_cache_dir = \"/c\"\n{text}\n");
     read(&text)

@@ -1,6 +1,6 @@
 //! Files, environment and flags in layers, oslo.config files, and the builder.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, ConfigLayers, ConfigOption, DriverConfig};
 use std::ffi::{OsStr, OsString};
@@ -26,7 +26,7 @@ fn variables<const N: usize>(variables: [(&str, &str); N]) -> [(OsString, OsStri
 }
 
 #[test]
-fn a_flag_beats_the_environment_which_beats_the_file() {
+fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let (_directory, path) = file(
         "a.toml",
         "image_cache_dir = \"/file\"\nimage_cache_max_size = 1\nimage_cache_stall_time = 1\nimage_cache_hit_delay = 1",
@@ -46,12 +46,12 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_eq!(config.dir, Path::new("/file"));
     assert_eq!(config.max_size, 2);
     assert_eq!(config.stall_time, Duration::from_secs(3));
-    assert_eq!(config.hit_delay, Duration::from_secs(1), "a variable set to nothing is not set");
+    assert_eq!(config.hit_delay, Duration::from_secs(1), "an empty variable counts as not set");
     assert_eq!(config.sqlite_db, Path::new("env.db"));
 }
 
 #[test]
-fn the_faults_of_all_layers_come_together() {
+fn the_faults_of_all_layers_are_reported_together() {
     let (_directory, path) = file("a.toml", "image_cache_max_size = \"x\"");
     let error = ConfigLayers::new()
         .file(&path)
@@ -79,14 +79,14 @@ fn a_directory_may_have_a_name_that_is_not_utf8_and_a_driver_may_not() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_one_clear_fault() {
+fn a_file_that_cannot_be_read_is_one_fault() {
     let error = Config::from_file(Path::new("/nowhere/image-cache.toml")).unwrap_err();
     assert_eq!(error.faults.len(), 1);
     assert!(error.to_string().contains("/nowhere/image-cache.toml: found No such file"), "{error}");
     let (directory, path) = file("a.toml", b"image_cache_dir = \"/c\"\n# \xff");
     let error = Config::from_file(&path).unwrap_err();
     assert!(error.to_string().contains("not UTF-8, in line 2"), "{error}");
-    assert!(Config::from_file(directory.path()).is_err(), "a directory is no file");
+    assert!(Config::from_file(directory.path()).is_err(), "a directory is not a file");
     let error = Config::from_file(Path::new("/dev/zero")).unwrap_err();
     assert!(error.to_string().contains("it is a device; a regular file is needed"), "{error}");
     let (_directory, path) = file("large.toml", b"");
@@ -129,7 +129,7 @@ fn an_oslo_file_is_read_like_oslo_reads_it() {
         assert_eq!(
             config.stall_time,
             Duration::from_secs(3_600),
-            "a value may go on in the next line"
+            "a value may continue on the next line"
         );
         assert_eq!(config.hit_delay, Duration::ZERO);
     }
@@ -177,7 +177,7 @@ fn faults_in_an_oslo_file_name_the_line_and_the_key() {
 }
 
 #[test]
-fn references_cannot_blow_up_a_value() {
+fn references_cannot_make_a_value_too_large() {
     let mut text =
         format!("[DEFAULT]\nimage_cache_dir = {}\na0 = {}\n", "$a7".repeat(16), "x".repeat(64));
     for level in 1..8 {

@@ -1,6 +1,6 @@
-//! TOML configurations: what is understood, and every fault at once with its line.
+//! TOML configurations: accepted values, and all faults at once with their lines.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails there is to fail")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, Durability, Grant, OtherWriter};
 use std::path::Path;
@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Config, ConfigError> {
     Config::from_toml(text, Path::new("/etc/cache/image-cache.toml"))
 }
 
-/// What a configuration with only this line beside the directory is faulted for.
+/// The faults of a configuration with the directory and this line.
 fn faults(line: &str) -> Vec<String> {
     let text = format!("image_cache_dir = \"/c\"\n{line}\n");
     read(&text)
@@ -214,7 +214,7 @@ fn bad_values_name_line_key_found_and_accepted() {
 }
 
 #[test]
-fn the_database_takes_no_name_of_the_caches() {
+fn the_database_takes_no_reserved_name() {
     for name in [
         "incomplete",
         "invalid",
@@ -293,7 +293,7 @@ fn every_syntax_error_has_its_line() {
     assert!(origins.contains(&"/etc/cache/image-cache.toml:4"), "{error}");
     assert!(error.to_string().contains("text stands in double quotes"), "{error}");
     assert!(read("image_cache_dir = \"a\"\nimage_cache_dir = \"b\"").is_err(), "a repeated key");
-    // What stands before the first of them was understood, what stands behind it perhaps not.
+    // Faults are reported only before the first syntax error: the parser may misunderstand the rest.
     let text = "colour = 1\n[drivers.lfu]\ngrants = [\"net\"]\ncomponent = lfu.wasm\nsha = 5\n";
     let error = read(text).unwrap_err();
     let keys: Vec<_> = error.faults.iter().map(|fault| fault.key.as_str()).collect();

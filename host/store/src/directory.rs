@@ -1,7 +1,7 @@
-//! The cache directory: the only module that knows `incomplete/`, `invalid/`, `queue/` and `.image-cache/`, by their [`names`].
+//! The cache directory: only this module uses the [`names`] `incomplete/`, `invalid/`, `queue/` and `.image-cache/`.
 //!
-//! Every file is reached through the handle of a directory that was opened once and a name of one checked
-//! component, so nothing outside the base directory can be reached. [`image_lock`] says which lock guards what.
+//! Every file is opened by the handle of a directory and a name of one checked component, so no access leaves the base directory.
+//! [`image_lock`] documents what each lock protects.
 
 mod active_fills;
 mod deferred_close;
@@ -49,8 +49,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An open cache directory, shared with other processes.
 ///
-/// [`open`](Self::open) makes what is missing. Everything else works on handles, so that the directory may be renamed while it is
-/// open. Dropping it closes the handles and releases no lock: each lock has a guard of its own.
+/// [`open`](Self::open) creates what is missing. All other methods use handles, so the directory may be renamed while it is open.
+/// A drop closes the handles but releases no lock: each lock has its own guard.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -60,48 +60,48 @@ pub struct Directory {
     queue: Dir,
     own: Dir,
     blocks: Dir,
-    /// The sqlite driver's database, if it lies in the base directory itself: no image may have its name.
+    /// The path of the sqlite driver's database. No image may have its name.
     database: Arc<str>,
     owner: owner::Owner,
-    /// Limits the warnings about digest files that are no regular files.
+    /// Limits the warnings about digest files that are not regular files.
     digest_warnings: RateLimit,
-    /// How long a lock of another process is waited for.
+    /// How long to wait for a lock of another process.
     lock_timeout: Duration,
 }
 
-/// What a file's inode says, its times cut to microseconds.
+/// The size and times in a file's inode; the times are truncated to microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileInfo {
     /// Bytes.
     pub size: u64,
-    /// When its bytes changed last.
+    /// When its bytes last changed.
     pub modified: SystemTime,
-    /// When it was read last, or when the cache says so.
+    /// The access time, which the cache sets.
     pub accessed: SystemTime,
 }
 
 impl Directory {
-    /// The base directory, absolute.
+    /// The absolute path of the base directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The handle of the base directory, which stays the same when it is renamed.
+    /// The handle of the base directory; it remains valid if the directory is renamed.
     pub fn base_dir(&self) -> &Dir {
         &self.base
     }
 
-    /// The path of something in it, by one of the [`names`], or its own if the name is empty.
+    /// The path of one of the [`names`] in it, or its own path if the name is empty.
     pub fn path_of(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }
 
-    /// `.image-cache/`: what is kept beside Glance's layout.
+    /// `.image-cache/`: the files that Glance's layout does not have.
     pub fn own_dir(&self) -> &Dir {
         &self.own
     }
 
-    /// Checks an image id, the configured database's name included.
+    /// Checks an image id, which must not be the name of the configured database either.
     pub fn image_id(&self, id: &str) -> Result<ImageId, InvalidImageId> {
         if belongs_to_database(id, &self.database) {
             return Err(InvalidImageId::new(id, "the name is kept for the configured database"));
@@ -109,8 +109,7 @@ impl Directory {
         id.parse()
     }
 
-    /// Opens a cached image for reading; neither this nor a read changes its times if the system
-    /// permits that.
+    /// Opens a cached image for reading. Opening and reading do not change its access time if the system permits that.
     pub fn open_cached(&self, id: &ImageId) -> io::Result<Option<File>> {
         if self.is_database(id) {
             return Ok(None);
@@ -118,13 +117,13 @@ impl Directory {
         open_regular(&self.base, id)
     }
 
-    /// When an entry was added to the base directory or removed from it last.
+    /// When an entry was last added to the base directory or removed from it.
     pub fn modified(&self) -> io::Result<SystemTime> {
         let stat = rustix::fs::fstat(&self.base)?;
         Ok(time(stat.st_mtime, stat.st_mtime_nsec))
     }
 
-    /// What the inode of a cached image says.
+    /// Size and times of a cached image.
     pub fn cached_file(&self, id: &ImageId) -> io::Result<Option<FileInfo>> {
         if self.is_database(id) {
             return Ok(None);
@@ -132,12 +131,12 @@ impl Directory {
         Ok(stat_regular(&self.base, id)?.map(|stat| FileInfo::new(&stat)))
     }
 
-    /// Whether the name is that of the configured database's files: a driver, which does not know them, may take one for an image.
+    /// Whether a file of the configured database has this name: a driver may take such a file for an image.
     fn is_database(&self, id: &ImageId) -> bool {
         belongs_to_database(id.as_str(), &self.database)
     }
 
-    /// Sets the access time of a [cached file](Self::cached_file); false if nothing has its name.
+    /// Sets the access time of a [cached file](Self::cached_file); false if there is none.
     pub fn set_accessed(&self, id: &ImageId, at: SystemTime) -> io::Result<bool> {
         let times = accessed_only(at);
         let done =
@@ -145,13 +144,13 @@ impl Directory {
         found(done).map(|done| done.is_some())
     }
 
-    /// Gives a file that this process made the base directory's owner, and the part of its mode that a file needs.
+    /// Sets the owner and mode of a file that this process created to those of the base directory, without execute permission.
     pub fn adopt_owner(&self, file: &File) -> io::Result<()> {
         self.owner.give_to_file(file)
     }
 }
 
-/// The regular files of a folder that have the name of an image, in no order.
+/// The regular files of a folder that have the name of an image, in any order.
 fn image_files(directory: &Directory, folder: &Dir) -> io::Result<Vec<(ImageId, FileInfo)>> {
     let mut files = Vec::new();
     for entry in folder.entries()? {
@@ -166,7 +165,7 @@ fn image_files(directory: &Directory, folder: &Dir) -> io::Result<Vec<(ImageId, 
     Ok(files)
 }
 
-/// What a directory entry's inode says; `None` if it is no regular file or is gone by now.
+/// Size and times of a directory entry; `None` if it is not a regular file or was removed.
 fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
     if !entry.file_type()?.is_file() {
         return Ok(None);
@@ -183,7 +182,7 @@ fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
 }
 
 impl FileInfo {
-    /// What `stat(2)` answered.
+    /// From a result of `stat(2)`.
     pub fn new(stat: &Stat) -> Self {
         FileInfo {
             size: u64::try_from(stat.st_size).unwrap_or(0),
@@ -192,7 +191,7 @@ impl FileInfo {
         }
     }
 
-    /// The same of an open file.
+    /// Reads them from an open file.
     pub fn of(file: &File) -> io::Result<Self> {
         Ok(FileInfo::new(&rustix::fs::fstat(file)?))
     }
@@ -203,7 +202,7 @@ pub fn set_file_accessed(file: &File, at: SystemTime) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &accessed_only(at))?)
 }
 
-/// Cuts a time to microseconds, the unit of the records, and to what they can hold; before 1970 is 1970.
+/// Truncates a time to microseconds, the unit of the records, and clamps it to 1970 and the latest time of a record.
 pub fn to_micros(time: SystemTime) -> SystemTime {
     system_time(timestamp(time))
 }
@@ -249,7 +248,7 @@ fn remove_regular(dir: &Dir, id: &ImageId) -> io::Result<bool> {
     unlink(dir, id.as_str())
 }
 
-/// Removes what has this name; false if nothing has.
+/// Removes the entry with this name; false if there is none.
 fn unlink(dir: &Dir, name: &str) -> io::Result<bool> {
     found(rustix::fs::unlinkat(dir, name, AtFlags::empty())).map(|done| done.is_some())
 }

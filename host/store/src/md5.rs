@@ -1,22 +1,21 @@
-//! MD5 of a stream, computed in a thread of its own.
+//! MD5 of a stream, computed in a separate thread.
 
 use fast_md5::Md5;
 use image_cache_model::{Checksum, ChecksumAlgorithm};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-/// Bytes that are written and hashed at once. A block of the digests is larger:
-/// [`DIGEST_BLOCK`](crate::integrity::DIGEST_BLOCK).
+/// Bytes that are written and hashed at once. Block digests use larger blocks: [`DIGEST_BLOCK`](crate::integrity::DIGEST_BLOCK).
 pub const WRITE_BLOCK: usize = 256 * 1024;
 
-/// Blocks that wait for the thread that hashes them.
+/// Blocks that can wait for the hashing thread.
 const QUEUED_BLOCKS: usize = 8;
 
-/// Computes an MD5 while the caller writes the bytes: after the first block in a thread of its own, since MD5 is slower than
+/// Computes an MD5 while the caller writes the bytes: after the first block in a separate thread, since MD5 is slower than
 /// copying and writing together. A drop without [`finish`](Self::finish) ends the thread.
 ///
-/// MD5 bounds the speed of a fill, so it is computed by the crate `fast-md5`: its assembly for x86-64 takes 79 % of the time of the
-/// crate `md-5` (948 and 747 MB/s on a Zen 5 core), against which the tests compare it.
+/// MD5 limits the speed of a fill. The crate `fast-md5` has assembly for x86-64 and needs 79 % of the time of the crate `md-5`
+/// (948 and 747 MB/s on a Zen 5 core), with which the tests compare it.
 pub struct Md5Digest {
     hasher: Hasher,
     bytes: usize,
@@ -34,12 +33,12 @@ impl Default for Md5Digest {
 }
 
 impl Md5Digest {
-    /// The digest of no bytes.
+    /// Starts without bytes.
     pub fn new() -> Self {
         Md5Digest { hasher: Hasher::Inline(Md5::new()), bytes: 0 }
     }
 
-    /// Takes the next bytes, and returns an empty buffer for the bytes after them.
+    /// Adds the next bytes, and returns an empty buffer for the following ones.
     pub fn update(&mut self, block: Vec<u8>) -> Vec<u8> {
         self.bytes = self.bytes.saturating_add(block.len());
         if self.bytes >= WRITE_BLOCK
@@ -69,7 +68,7 @@ impl Md5Digest {
                 drop(blocks);
                 drop(recycled);
                 thread.join().map_err(|_| {
-                    std::io::Error::other("the thread that computes the MD5 was lost")
+                    std::io::Error::other("the thread that computes the MD5 panicked")
                 })?
             }
         };
@@ -78,22 +77,22 @@ impl Md5Digest {
     }
 }
 
-/// Moves the MD5 to a new thread; it stays as it is if no thread can be started.
+/// Moves the MD5 to a new thread; leaves it unchanged if no thread can be started.
 fn in_thread(md5: &mut Md5) -> std::io::Result<Hasher> {
     let (blocks, incoming) = sync_channel::<Vec<u8>>(QUEUED_BLOCKS);
     let (recycle, recycled) = channel();
     let (move_md5, moved_md5) = channel();
     let thread = std::thread::Builder::new().name("image-cache-md5".into()).spawn(move || {
-        // It is sent as soon as the thread has started.
+        // The other thread sends it right after starting this one.
         let mut md5: Md5 = moved_md5.recv().unwrap_or_else(|_| Md5::new());
         for block in incoming {
             md5.update(&block);
-            // Nothing receives buffers after the end of the stream.
+            // After the end of the stream no thread receives buffers.
             let _ = recycle.send(block);
         }
         md5
     })?;
-    // The thread waits for it.
+    // The thread waits for this message.
     let _ = move_md5.send(std::mem::replace(md5, Md5::new()));
     Ok(Hasher::Thread { blocks, recycled, thread })
 }
@@ -121,8 +120,8 @@ mod tests {
         }
     }
 
-    /// Lengths around the algorithm's own blocks of 64 bytes and the 56 after which its padding takes another one, in pieces
-    /// that are cut anywhere.
+    /// Lengths around the algorithm's block size of 64 bytes, and around 56, where the padding needs another block, split at
+    /// various places.
     #[test]
     fn it_agrees_with_another_implementation_at_every_length() {
         let bytes: Vec<u8> = (0..400u32).map(|n| (n * 31 % 251) as u8).collect();

@@ -1,4 +1,4 @@
-//! All that the fuzzer's corpora keep for the model and the store, as an ordinary test.
+//! Runs all inputs of the fuzzer's corpora for the model and the store as an ordinary test.
 
 #[path = "../../../fuzz/src/corpus.rs"]
 mod corpus;
@@ -15,6 +15,6 @@ const TARGETS: [corpus::Target; 4] = [
 ];
 
 #[test]
-fn all_that_the_corpora_keep_is_read_as_it_should_be() -> std::io::Result<()> {
+fn every_input_of_the_corpora_passes() -> std::io::Result<()> {
     corpus::feed(&TARGETS)
 }

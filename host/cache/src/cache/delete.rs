@@ -1,4 +1,4 @@
-//! Removing cached images by name.
+//! Removes cached images by id.
 
 use super::ImageCache;
 use crate::delete::{RemovedImage, remove_all};
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use image_cache_store::Directory;
 
 impl ImageCache {
-    /// Removes a cached image, file and record; whether it was there. A reader of it reads on to its end.
+    /// Removes a cached image with its record; false if it was not cached. Its readers can still read it to the end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.inner().image_id(id)?;
         self.inner().flush();
@@ -15,8 +15,8 @@ impl ImageCache {
         Ok(removed(images)? > 0)
     }
 
-    /// Removes all cached images; how many there were. One that cannot be removed is an error, once all
-    /// others are gone.
+    /// Removes all cached images and returns their number. If some cannot be removed, it removes the others and then returns an
+    /// error.
     pub fn delete_all_cached_images(&self) -> Result<u64> {
         let inner = self.inner();
         inner.flush();
@@ -24,7 +24,7 @@ impl ImageCache {
     }
 }
 
-/// How many images a batch removed; the first that is still there is an error.
+/// The number of images that a batch removed, or the error of the first one that was not removed.
 fn removed(images: Vec<RemovedImage>) -> Result<u64> {
     let count = |(id, removed): RemovedImage| {
         let was_there = removed.map(|size| u64::from(size.is_some()));

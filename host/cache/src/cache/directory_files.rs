@@ -1,4 +1,4 @@
-//! What programs around the cache ask of its directory: files of their own beside the images, and which file is which.
+//! Access to the cache directory for other programs: their own small files, and identities of image files.
 
 use super::ImageCache;
 use crate::error::{Error, Result};
@@ -7,34 +7,33 @@ use image_cache_store::{Directory, FileIdentity, SmallFiles, names};
 use std::io;
 
 impl ImageCache {
-    /// A folder of small files in `.image-cache/`, made if it is missing.
+    /// A folder of small files in `.image-cache/`, created if it is missing.
     ///
     /// # Errors
-    /// It cannot be made, or something else has its name.
+    /// If it cannot be created, or another kind of entry has its name.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
         self.inner.directory.small_files(name)
     }
 
-    /// Which file the cached image is; nothing if there is none, or if the file system does not keep when files were made.
+    /// The identity of the cached image's file; `None` if there is none, or if the file system does not store creation times.
     pub fn cached_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        self.inner.of_image("look at", id, Directory::cached_identity)
+        self.inner.of_image("examine", id, Directory::cached_identity)
     }
 
-    /// The same of the file of the fetch that runs, or has broken off.
+    /// The identity of the file of a running or interrupted fetch; `None` in the same cases.
     pub fn incomplete_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        self.inner.of_image("look at", id, Directory::incomplete_identity)
+        self.inner.of_image("examine", id, Directory::incomplete_identity)
     }
 
-    /// Whether a fetch of the image left a file of this kind, whether its writer lives or not.
+    /// Whether the image has a file in this folder, with or without a live writer.
     pub fn has_leftover(&self, id: &ImageId, state: LeftoverState) -> Result<bool> {
         self.inner.directory.has_leftover(id, state).map_err(Error::image("look for", id))
     }
 
-    /// Whether the directory that was opened is still the one at its path: what was opened once can be read even when it
-    /// has gone.
+    /// Checks that the open directory is still at its path: the cache can read an open directory even after its removal.
     ///
     /// # Errors
-    /// [`Error::Directory`], if it is not, or that cannot be found out.
+    /// [`Error::Directory`] if it is not there, or the check fails.
     pub fn check_in_place(&self) -> Result<()> {
         let directory = &self.inner.directory;
         self.inner.in_directory("find", names::INCOMPLETE, directory.check_in_place())

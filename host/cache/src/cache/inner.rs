@@ -1,4 +1,4 @@
-//! What the clones of a cache, its readers and its fills share, and how its records are brought up to date.
+//! The state that the clones of a cache, its readers and its fills share, and the reconciliation of its records.
 
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
@@ -13,14 +13,15 @@ use image_cache_store::{Directory, OpenLock, ScanShard};
 use std::io;
 use std::sync::Arc;
 
-/// How often the records are read where they fail and are repaired in between: within so many a driver that keeps failing
-/// is replaced, and the next one's records are in sync.
+/// Attempts to read the records, with repairs in between. They suffice to replace a failing driver and to reconcile the records
+/// of the next one.
 const READINGS: u32 = 5;
 
-/// What the clones of a cache, its readers and its fills share: configuration, directory, records, digests and counters.
+/// The state that the clones of a cache, its readers and its fills share: configuration, directory, records, digests and
+/// counters.
 ///
-/// Operations on images work on it, and the parts that it holds do not know it. To drop the last reference writes the gathered
-/// hits and closes the records.
+/// Operations on images use it; its parts do not refer to it. The drop of the last reference writes the collected hits and closes
+/// the records.
 #[derive(Debug)]
 pub(crate) struct CacheInner {
     pub config: Arc<Config>,
@@ -31,15 +32,15 @@ pub(crate) struct CacheInner {
     pub in_flight: InFlight,
     pub warnings: Vec<String>,
     pub metrics: Arc<CacheMetrics>,
-    /// What its readers in tokio may hold in memory.
+    /// The memory that its tokio readers may use.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
-    /// Keeps away a process that needs the cache for itself alone.
+    /// Prevents a process from using the cache exclusively.
     pub(super) _in_use: OpenLock,
 }
 
 impl Drop for CacheInner {
-    /// An orderly stop loses no hit, not even where records were replaced a moment ago.
+    /// An orderly stop loses no hit, even if the records were just replaced.
     fn drop(&mut self) {
         self.flush();
     }
@@ -50,14 +51,14 @@ impl CacheInner {
         Ok(self.directory.image_id(id)?)
     }
 
-    /// Repairs the records where something could not be written before. Not with the directory locked.
+    /// Repairs the records if they are dirty. Do not call it with the directory locked.
     pub fn reconcile(&self) {
         if let Err(error) = self.try_reconcile(Backoff::Respected) {
-            tracing::warn!(%error, "records and directory differ; it is tried again");
+            tracing::warn!(%error, "records and directory differ; the cache reconciles them again later");
         }
     }
 
-    /// The same, for a caller that needs to know whether they were repaired.
+    /// Like [`reconcile`](Self::reconcile), for a caller that needs the result.
     pub fn try_reconcile(&self, backoff: Backoff) -> Result<()> {
         self.metadata.reconcile_if_dirty(backoff, || self.reconciler().run())
     }
@@ -67,17 +68,18 @@ impl CacheInner {
         Reconciler { directory, metadata, digests }
     }
 
-    /// Takes note of images that others put into the directory or took out of it, without the cache. Not with the directory locked.
+    /// Reconciles the records if other programs added or removed images in the directory. Do not call it with the directory
+    /// locked.
     pub fn reconcile_if_changed(&self) {
         let changed = || self.in_directory("read", "", self.directory.modified());
         if let Err(error) =
             self.metadata.sync.reconcile_changes(changed, || self.reconciler().run())
         {
-            tracing::warn!(%error, "records and directory may differ; it is tried again");
+            tracing::warn!(%error, "records and directory may differ; the cache reconciles them again later");
         }
     }
 
-    /// Reads the records, and again if they failed meanwhile and were repaired.
+    /// Reads the records; repairs them and reads again if they are dirty.
     pub fn read_metadata<T>(&self, read: impl Fn(&MetadataStore) -> Result<T>) -> Result<T> {
         for _ in 1..READINGS {
             let answer = read(&self.metadata);
@@ -89,27 +91,27 @@ impl CacheInner {
         read(&self.metadata)
     }
 
-    /// The records as this process knows them, gathered hits included.
+    /// Repairs the records and writes the collected hits.
     pub fn flush(&self) {
         self.reconcile();
         let mut flushed = self.hits.flush();
         if flushed.is_err() && !self.metadata.sync.is_in_sync() {
-            // Records that turned out to be new have to know the images first.
+            // New records must contain the images before their hits.
             self.reconcile();
             flushed = self.hits.flush();
         }
         if let Err(error) = flushed {
-            tracing::warn!(%error, "hits wait until the records can be written");
+            tracing::warn!(%error, "hits are not written yet; they wait until the records can be written");
         }
     }
 
-    /// What the directory holds, and when that changed last.
+    /// The size of the cache, and when the directory last changed.
     pub fn snapshot_directory(&self) -> Result<DirectorySnapshot> {
         let changed = self.in_directory("read", "", self.directory.modified())?;
         Ok(DirectorySnapshot { size: self.cache_size()?, changed })
     }
 
-    /// The ids of all cached images, in no order.
+    /// The ids of all cached images, in any order.
     pub fn cached_ids(&self) -> Result<Vec<ImageId>> {
         let files = self.directory.cached_files();
         let ids = files.and_then(|files| files.map(|file| Ok(file?.0)).collect());
@@ -132,7 +134,7 @@ impl CacheInner {
         }))
     }
 
-    /// Asks the directory about one image.
+    /// Runs an operation of the directory on one image.
     pub fn of_image<T>(
         &self,
         operation: &'static str,
@@ -143,7 +145,7 @@ impl CacheInner {
         ask(&self.directory, &id).map_err(Error::image(operation, &id))
     }
 
-    /// Names the directory in which something failed.
+    /// Adds the operation and the directory to an error.
     pub fn in_directory<T>(
         &self,
         operation: &'static str,
@@ -153,14 +155,14 @@ impl CacheInner {
         result.map_err(Error::directory(operation, self.directory.path_of(name)))
     }
 
-    /// Counts a read through a source.
+    /// Counts a read from a source.
     pub fn note_miss(&self, is_bypassing: bool) {
         let mut counters = self.metrics.counters();
         counters.misses += 1;
         counters.passed += u64::from(is_bypassing);
     }
 
-    /// Counts and logs that the cache could not keep an image.
+    /// Counts and logs that the cache could not store an image.
     pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
         self.metrics.counters().cache_failures += 1;
         tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");

@@ -1,4 +1,4 @@
-//! All records, each of a file that is there, with the size that this has.
+//! Lists the records of all existing files, with the sizes of the files.
 
 use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore, PAGE, Pages};
@@ -7,10 +7,10 @@ use image_cache_store::Directory;
 use image_cache_store::sync::{both, lock};
 use std::sync::Mutex;
 
-/// What the records say of all images whose files are there, ordered by id.
+/// The records of all images whose files exist, ordered by id.
 ///
-/// To look at the files takes longer than to read the records. So where there is more than a page, two threads do both: one looks
-/// at the files of a page while the other one has the driver read the next.
+/// Reading the inodes of the files takes longer than reading the records. So if there is more than one page, two threads share
+/// the work: one checks the files of a page while the other reads the next page from the driver.
 pub(super) fn list_images(
     directory: &Directory,
     metadata: &MetadataStore,
@@ -25,26 +25,26 @@ pub(super) fn list_images(
     let (mine, theirs) = both(|| list.from(first), others);
     let mut images = mine?;
     images.extend(theirs?);
-    // Those of each thread ascend, so that this merges the two.
+    // The images of each thread are in order, so this merges two sorted parts.
     images.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     Ok(images)
 }
 
 struct Lister<'a> {
     directory: &'a Directory,
-    /// Grows with the files that are found.
+    /// Increased for each file that is found.
     budget: &'a DriverBudget,
-    /// Those to come.
+    /// The remaining pages.
     pages: Mutex<Pages<'a>>,
 }
 
 impl Lister<'_> {
-    /// The next page as the driver has it; of the last one that this thread had, so many had no file.
+    /// The next page from the driver; `orphans` is the number of records without a file in this thread's previous page.
     fn next(&self, orphans: usize) -> Result<Option<Vec<CachedImage>>> {
         lock(&self.pages).next(orphans)
     }
 
-    /// The images of this page, and of those that this thread comes to read.
+    /// The images of this page, and of the following ones that this thread reads.
     fn from(&self, mut page: Option<Vec<CachedImage>>) -> Result<Vec<CachedImage>> {
         let mut found = Vec::new();
         while let Some(images) = page {

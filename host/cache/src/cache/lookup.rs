@@ -1,4 +1,4 @@
-//! What a cache answers about its images: is one there, how large, how often read, and all of them.
+//! Queries of the cache: whether an image is cached, its size, its hits, and lists of images.
 
 use super::{ImageCache, listing};
 use crate::error::{Error, Result};
@@ -8,30 +8,30 @@ use image_cache_model::{CacheSize, CachedImage, LeftoverState};
 use image_cache_store::{Directory, names};
 use std::time::SystemTime;
 
-/// What `status` tells of a cache.
+/// The result of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Which driver serves.
+    /// The driver in use.
     pub driver: DriverStatus,
     /// Images and bytes cached.
     pub cached: CacheSize,
     /// `image_cache_max_size`, in bytes.
     pub max_size: u64,
-    /// `image_cache_max_images`, if there is such a bound.
+    /// `image_cache_max_images`, if it is set.
     pub max_images: Option<u64>,
-    /// Inodes of the file system that are free; nothing if it does not count them.
+    /// Free inodes of the file system; `None` if it does not count them.
     pub free_inodes: Option<u64>,
     /// `image_cache_min_free_inodes`.
     pub min_free_inodes: u64,
     /// Entries in `queue/`.
     pub queued: u64,
-    /// Files in `incomplete/`, whether their writers live or not.
+    /// Files in `incomplete/`, with or without a live writer.
     pub incomplete: u64,
     /// Files in `invalid/`.
     pub invalid: u64,
-    /// What the operator should know, in words.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// Fills that the cache, not the source, broke off since it was opened.
+    /// Fills that failed because of the cache, not the source, since it was opened.
     pub cache_failures: u64,
 }
 
@@ -41,18 +41,18 @@ impl ImageCache {
         Ok(self.image_size(id)?.is_some())
     }
 
-    /// Whether the image waits in the queue.
+    /// Whether the image is in the queue.
     pub fn is_queued(&self, id: &str) -> Result<bool> {
         self.inner.of_image("look for", id, Directory::is_queued)
     }
 
-    /// Whether a live writer, here or in another process, is caching the image.
+    /// Whether a live writer, in this or another process, is caching the image.
     pub fn is_being_cached(&self, id: &str) -> Result<bool> {
         self.inner.of_image("look for", id, Directory::is_being_written)
     }
 
-    /// Whether the image may be cached now: it is neither cached nor being cached, and the driver takes it.
-    /// `size` in bytes, if it is known, is the driver's to judge.
+    /// Whether the image may be cached now: it is neither cached nor being cached, and the driver accepts it. `size`, in bytes if
+    /// known, is passed to the driver.
     pub fn is_cacheable(&self, id: &str, size: Option<u64>) -> Result<bool> {
         if self.is_cached(id)? || self.is_being_cached(id)? {
             return Ok(false);
@@ -61,7 +61,7 @@ impl ImageCache {
         self.inner.metadata.is_cacheable(&self.inner.image_id(id)?, size, SystemTime::now())
     }
 
-    /// Bytes in the cached image, or nothing if it is not cached.
+    /// Bytes of the cached image; `None` if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
         let file = self.inner.of_image("look for", id, Directory::cached_file)?;
         Ok(file.map(|file| file.size))
@@ -72,8 +72,7 @@ impl ImageCache {
         Ok(self.cached_image(id)?.map_or(0, |image| image.hits))
     }
 
-    /// What the records say of a cached image. If they know nothing of it, because they could not be repaired yet, what its file
-    /// says.
+    /// The record of a cached image. If it has none, because the records are not repaired yet, a record made from its file.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
         let id = self.inner.image_id(id)?;
         self.inner.flush();
@@ -85,16 +84,16 @@ impl ImageCache {
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
-    /// What the records say of all cached images, ordered by id.
+    /// The records of all cached images, ordered by id.
     pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
         self.inner.flush();
         self.inner.reconcile_if_changed();
         self.inner.read_metadata(|metadata| listing::list_images(&self.inner.directory, metadata))
     }
 
-    /// Looks whether another program changed the directory: a database that was removed or replaced is made anew, images that were put
-    /// there are adopted, and those that were taken away forgotten. Lists and prunes do so by themselves; a program that is seldom asked
-    /// for them calls it every second or so. If nothing changed it costs a look at two files.
+    /// Checks whether another program changed the directory: rebuilds a database that was removed or replaced, adopts images that
+    /// were added, and forgets those that were removed. Lists and prunes do so themselves; a program that rarely uses them should
+    /// call it about every second. If nothing changed, it only reads the times of two files.
     pub fn reconcile_external_changes(&self) {
         self.inner.metadata.check_database();
         if !self.inner.metadata.sync.is_in_sync() {
@@ -108,7 +107,7 @@ impl ImageCache {
         self.inner.cache_size()
     }
 
-    /// Which driver serves and, if it is a fallback, from what and why.
+    /// The driver in use and, if it is the fallback, for which driver and why.
     pub fn driver(&self) -> DriverStatus {
         self.inner.metadata.status()
     }
@@ -124,7 +123,7 @@ impl ImageCache {
             cached: self.cache_size()?,
             max_size: self.config().max_size,
             max_images: self.config().max_images,
-            free_inodes: self.inner.in_directory("look at", "", directory.free_inodes())?,
+            free_inodes: self.inner.in_directory("examine", "", directory.free_inodes())?,
             min_free_inodes: self.config().min_free_inodes,
             queued: self.queued_images()?.len() as u64,
             incomplete: count(LeftoverState::Incomplete, names::INCOMPLETE)?,
@@ -134,7 +133,7 @@ impl ImageCache {
         })
     }
 
-    /// What this cache has done since it was opened, in numbers; cheap enough to be asked every second.
+    /// The counters of this cache since it was opened; cheap enough to call every second.
     ///
     /// ```
     /// use image_cache::{Config, Expected, ImageCache};

@@ -1,4 +1,4 @@
-//! The queue of images that are to be fetched.
+//! The queue of images to fetch.
 
 use super::{CacheInner, ImageCache};
 use crate::error::Result;
@@ -8,7 +8,7 @@ use std::io;
 use std::time::SystemTime;
 
 impl ImageCache {
-    /// Puts an image at the end of the queue; false if it is cached, being cached or queued already.
+    /// Adds an image to the end of the queue; false if it is cached, being cached or already queued.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
         self.inner().of_image("queue", id, |directory, id| {
             let _lock = directory.lock()?;
@@ -24,12 +24,12 @@ impl ImageCache {
         self.inner().in_directory("read", names::QUEUE, self.inner().directory.queued())
     }
 
-    /// Takes an image out of the queue; whether it was there.
+    /// Removes an image from the queue; false if it was not queued.
     pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
         self.inner().of_image("remove from the queue", id, Directory::dequeue)
     }
 
-    /// Empties the queue; how many images were in it.
+    /// Empties the queue and returns the number of removed images.
     pub fn delete_all_queued_images(&self) -> Result<u64> {
         let mut removed = 0;
         for id in self.queued_images()? {
@@ -40,7 +40,7 @@ impl ImageCache {
 }
 
 impl CacheInner {
-    /// Takes cached images out of the queue. A writer that died after it had published an image left it there.
+    /// Removes cached images from the queue. A writer that died right after publishing an image leaves it there.
     pub fn dequeue_cached(&self) {
         let directory = &self.directory;
         let dequeue_all = || -> io::Result<()> {
@@ -48,16 +48,16 @@ impl CacheInner {
                 if directory.cached_file(&id)?.is_none() {
                     continue;
                 }
-                // It may be removed and wanted anew meanwhile.
+                // Meanwhile the image may have been removed and queued again.
                 let _lock = directory.lock()?;
                 if directory.cached_file(&id)?.is_some() && directory.dequeue(&id)? {
-                    tracing::info!(image = %id, "it is cached: it was taken out of the queue");
+                    tracing::info!(image = %id, "it is cached, so it was removed from the queue");
                 }
             }
             Ok(())
         };
         if let Err(error) = dequeue_all() {
-            tracing::warn!(%error, "images that are cached may stay in the queue");
+            tracing::warn!(%error, "cached images may remain in the queue");
         }
     }
 }

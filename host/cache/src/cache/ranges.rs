@@ -1,4 +1,4 @@
-//! Parts of images, also of those that are still being fetched.
+//! Ranges of images, also of images that are being fetched.
 
 use super::ImageCache;
 use crate::error::Result;
@@ -8,19 +8,17 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 impl ImageCache {
-    /// A part of an image's bytes, cut to its length, from the cache or from its fetch, which is begun
-    /// where nobody has: the reader gets what has come already, and waits for the rest. Nothing where the image
-    /// cannot be cached now (the driver refuses it, there is no room, what is cached is not what was expected), so
-    /// that there is nothing to read along with; `fetch` was not asked then.
+    /// A range of an image's bytes, clamped to its size, from the cache or from its fetch, which it starts if none runs: the
+    /// reader gets the bytes that have arrived, and waits for the rest. `None` if the image cannot be cached now (the driver
+    /// refuses it, there is no room, the cached image is not the expected one); then `fetch` is not called.
     ///
-    /// The whole image is fetched from its beginning, however small the part; [`progress`](Self::progress) tells how
-    /// far a fetch has come. **A part that ends before the image does is not verified yet** when it comes from a fetch
-    /// that runs: it ends as soon as its bytes have come, and what follows may still show that they are not those
-    /// that were promised. Only the image's last byte waits for the verdict. Such a part counts no hit, unless the
-    /// image is cached by then.
+    /// The whole image is fetched from its beginning, even for a small range; [`progress`](Self::progress) returns how far a
+    /// fetch is. **A range from a running fetch is not verified yet, unless it includes the image's last byte**: the reader ends
+    /// when its bytes have arrived, and the rest may still fail the verification. Only the image's last byte is withheld until
+    /// the verification. Such a range counts no hit, unless the image is cached by then.
     ///
-    /// A reader of a part has no source of its own to go on with: if the cache fails in mid-fill, or a fetch that
-    /// it reads along with is broken off, it ends with an error.
+    /// A reader of a range has no source of its own: if the cache fails during the fill, or the fetch that it follows is
+    /// interrupted, it returns an error.
     pub fn get_or_fetch_range<F, R>(
         &self,
         id: &str,
@@ -33,7 +31,7 @@ impl ImageCache {
         R: Read + Send + 'static,
     {
         let request = self.request(id, expected.clone(), range)?;
-        // Dropped when the part has joined its fetch.
+        // Dropped after the range's reader has joined the fetch.
         let whole = self.get_or_fetch(id, expected, fetch)?;
         match whole.route() {
             Route::Passing => Ok(None),
@@ -41,12 +39,12 @@ impl ImageCache {
         }
     }
 
-    /// The same of an image that is cached or being fetched, without a source; nothing if it is neither.
+    /// A range of an image that is cached or being fetched, without a source; `None` if it is neither.
     pub fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<FetchReader>> {
         FetchReader::open(self.request(id, Expected::nothing(), range)?, None)
     }
 
-    /// How far the fetch of an image has come, if one fills the cache in this process.
+    /// The progress of the image's fetch, if one fills the cache in this process.
     pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
         Ok(self.inner().in_flight.progress(&self.inner().image_id(id)?))
     }

@@ -1,17 +1,16 @@
-//! Small images at once: opened, verified, read and counted in one go.
+//! Reads of whole small images: one call opens, verifies, reads and counts.
 
 use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::reading::CachedReader;
 use std::io::Read;
 
-/// A cached image in memory, or the reader of one that is too large for that; see
-/// [`ImageCache::read_whole`].
+/// A cached image in memory, or the reader of a larger image; see [`ImageCache::read_whole`].
 #[derive(Debug)]
 pub enum WholeImage<R> {
-    /// All its bytes, verified. The hit is counted.
+    /// All its verified bytes. The hit is counted.
     Bytes(Vec<u8>),
-    /// It has more bytes than were asked for at most. Nothing was read yet.
+    /// The image exceeds the limit. Nothing was read yet.
     Larger(R),
 }
 
@@ -26,10 +25,10 @@ impl<R> WholeImage<R> {
 }
 
 impl ImageCache {
-    /// Reads a cached image of at most `at_most` bytes into memory, and counts the hit; a larger one is opened
-    /// as by [`open_for_read`](Self::open_for_read). Nothing where it is not cached.
+    /// Reads a cached image of at most `at_most` bytes into memory, and counts the hit; opens a larger one like
+    /// [`open_for_read`](Self::open_for_read). `None` if it is not cached.
     ///
-    /// For a service that answers many small requests: one call, and no reader whose end has to be watched.
+    /// This is for services with many small responses: one call, and no reader to read to its end.
     ///
     /// ```
     /// use image_cache::{Config, Expected, ImageCache, WholeImage};
@@ -47,7 +46,7 @@ impl ImageCache {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Corrupt`], if the image is damaged; it is not cached any more then.
+    /// [`Error::Corrupt`] if the image is damaged; it is then no longer cached.
     pub fn read_whole(&self, id: &str, at_most: usize) -> Result<Option<WholeImage<CachedReader>>> {
         let Some(mut reader) = self.open_for_read(id)? else { return Ok(None) };
         let size = usize::try_from(reader.size()).ok().filter(|size| *size <= at_most);
@@ -56,7 +55,7 @@ impl ImageCache {
         let read = reader.read_exact(&mut bytes);
         read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
         if size == 0 {
-            // An empty image is served by finding its end.
+            // The hit of an empty image is counted when the reader reaches its end.
             let read = reader.read(&mut [0]);
             read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
         }

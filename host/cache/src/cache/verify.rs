@@ -1,4 +1,4 @@
-//! Verifying cached images from end to end, for a scrubber: nothing is counted, nothing is served.
+//! Verifies whole cached images, for a scrubber, without hits.
 
 use super::ImageCache;
 use crate::error::{Error, Result};
@@ -8,21 +8,21 @@ use image_cache_store::Directory;
 use image_cache_store::integrity::{DigestTable, Trust};
 use std::sync::Arc;
 
-/// What [`ImageCache::verify`] found to be in order.
+/// The result of [`ImageCache::verify`] for an undamaged image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// Bytes that were read: all of the image's.
+    /// Size of the image in bytes.
     pub size: u64,
-    /// On what that rests.
+    /// Why the bytes are trusted.
     pub trust: Trust,
 }
 
 impl ImageCache {
-    /// Reads a cached image and verifies all of it; nothing if it is not cached. If it has no block
-    /// digests yet, they are made. It is no hit. What lies in the system's page cache is verified as it lies there.
+    /// Reads and verifies a whole cached image; `None` if it is not cached. Computes its block digests if it has none yet. Counts
+    /// no hit. Bytes in the system's page cache are verified there, not on the disk.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], if the image is damaged; it is in `invalid/` then, and not cached any more.
+    /// [`Error::Corrupt`] if the image is damaged; it is then in `invalid/` and no longer cached.
     ///
     /// ```
     /// use image_cache::{Config, Error, Expected, ImageCache, Trust};
@@ -41,7 +41,7 @@ impl ImageCache {
         self.verify_with(id, |_| ())
     }
 
-    /// The same; `progress` is called with how many bytes were read since it was last called, and may take its time.
+    /// Like [`verify`](Self::verify); `progress` gets the number of bytes that were read since its last call, and may block.
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;
@@ -54,14 +54,14 @@ impl ImageCache {
             let table = match load_or_build_with_progress(inner, &id, &file, &mut count)? {
                 Verifier::By(table) => table,
                 Verifier::Gone => continue,
-                // Nothing can be said of it but that it can be read.
+                // It is not verified.
                 Verifier::TooLarge => {
-                    let size = file.metadata().map_err(Error::image("look at", &id))?.len();
+                    let size = file.metadata().map_err(Error::image("examine", &id))?.len();
                     return Ok(Some(Verified { size, trust: Trust::NotYet }));
                 }
             };
             let size = table.size();
-            // It was read to its end just now where its digests had to be made.
+            // If its digests were just computed, the whole file was already read.
             if bytes_read < size || size == 0 {
                 self.verify_blocks(&id, &file, &table, &mut progress)?;
             }
@@ -70,16 +70,16 @@ impl ImageCache {
         Ok(None)
     }
 
-    /// Why the bytes of a cached image are taken for right; nothing if it is not cached.
+    /// Why the bytes of a cached image are trusted; `None` if it is not cached.
     pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;
         let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
-        file.map(|file| inner.digests.trust_of(&id, &file).map_err(Error::image("look at", &id)))
+        file.map(|file| inner.digests.trust_of(&id, &file).map_err(Error::image("examine", &id)))
             .transpose()
     }
 
-    /// Why the image's file in `invalid/` was put there, where it was a cached image that was found damaged.
+    /// Why the image's file is in `invalid/`, if it was a damaged cached image.
     pub fn invalid_reason(&self, id: &str) -> Result<Option<String>> {
         self.inner().of_image("look for", id, Directory::invalid_reason)
     }

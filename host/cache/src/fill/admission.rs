@@ -1,4 +1,4 @@
-//! Whether an image may be cached, and its place in `incomplete/`.
+//! Decides whether an image may be cached, and creates its file in `incomplete/`.
 
 use crate::cache::CacheInner;
 use crate::outcome::{CacheFailure, Outcome};
@@ -8,7 +8,7 @@ use image_cache_store::{Incomplete, TakeResult};
 use std::io;
 use std::time::SystemTime;
 
-/// Asks whether the image may be cached, and takes its place if so; otherwise says why not.
+/// Creates the image's file if the image may be cached; otherwise returns why not.
 pub(super) fn admit(
     inner: &CacheInner,
     image_id: &ImageId,
@@ -17,7 +17,7 @@ pub(super) fn admit(
     let failed = |failure| inner.note_failure(image_id, failure);
     let unwritable = |error: io::Error| failed(CacheFailure::Unwritable(error.to_string()));
     let unreadable = |error: io::Error| failed(CacheFailure::Unreadable(error.to_string()));
-    // The directory is asked first: an image that is there needs no driver to say so.
+    // The directory is checked first: for a cached image the driver need not be called.
     if inner.directory.cached_file(image_id).map_err(unreadable)?.is_some() {
         return Err(Outcome::AlreadyCached);
     }

@@ -1,4 +1,4 @@
-//! Publishing: a whole, verified file becomes a cached image.
+//! Publishing: a complete, verified file becomes a cached image.
 
 use super::sink::CachingSink;
 use crate::cache::CacheInner;
@@ -9,7 +9,7 @@ use image_cache_store::{FileInfo, Incomplete, PublishResult, StagedDigests, to_m
 use std::io;
 use std::time::SystemTime;
 
-/// Publishes the image: flushed to disk, recorded, renamed, and the directory flushed.
+/// Publishes the image: flushes it to disk, records it, renames it, and flushes the directory.
 pub(super) fn publish(
     inner: &CacheInner,
     image_id: &ImageId,
@@ -30,8 +30,9 @@ pub(super) fn publish(
     outcome
 }
 
-/// The record goes first: a crash in between leaves a record without a file, which opening forgets, never a file that is
-/// served but not listed. Without its record the image is published all the same, and adopted when the driver works again.
+/// The record is written first: a crash in between leaves an orphan record, which opening removes, but never a file that is
+/// served and not listed. If the record cannot be written, the image is published anyway, and adopted when the driver works
+/// again.
 fn record_and_move(
     inner: &CacheInner,
     image_id: &ImageId,
@@ -79,7 +80,7 @@ fn record_of(image_id: &ImageId, file: &FileInfo, checksum: Option<Checksum>) ->
     }
 }
 
-/// The image and its digests take their places, which no driver has a part in.
+/// Moves the image and its digests to their places, without the driver.
 fn move_in(
     inner: &CacheInner,
     image_id: &ImageId,
@@ -96,7 +97,7 @@ fn move_in(
     published
 }
 
-/// What follows publishing, and cannot undo it.
+/// Completes publishing; a failure here does not undo it.
 fn finish_publish(inner: &CacheInner, image_id: &ImageId) {
     let directory = &inner.directory;
     if inner.config.durability == Durability::Full
@@ -105,7 +106,7 @@ fn finish_publish(inner: &CacheInner, image_id: &ImageId) {
         tracing::warn!(image = %image_id, %error, "the directory cannot be flushed: a power loss could lose the image");
     }
     if let Err(error) = directory.dequeue(image_id) {
-        tracing::warn!(image = %image_id, %error, "the image is cached, but stays in the queue");
+        tracing::warn!(image = %image_id, %error, "the image is cached, but remains in the queue");
     }
     inner.reconcile();
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of a fetch go.
+//! The destination of a fetch's bytes.
 
 use crate::cache::CacheInner;
 use crate::outcome::{CacheFailure, Outcome};
@@ -9,17 +9,17 @@ use image_cache_store::integrity::BlockDigests;
 use image_cache_store::md5::Md5Digest;
 use std::io;
 
-/// Where the bytes of a fetch go. A sink only ever moves down this list.
+/// The destination of a fetch's bytes. A sink changes only to a later variant of this list.
 pub(super) enum Sink {
-    /// Into the cache: they are written, and hashed at the same time.
+    /// The cache: the bytes are written and hashed.
     Caching(Box<CachingSink>),
-    /// Nowhere, for this reason: they are only hashed.
+    /// No file, for this reason: the bytes are only hashed.
     Verifying(Md5Digest, Outcome),
-    /// Nowhere, for this reason: nobody asks for their digest, or the fetch has ended.
+    /// No file, for this reason: no digest is needed, or the fetch has ended.
     Ignoring(Outcome),
 }
 
-/// A file in `incomplete/`, with the digests of what was written to it. Dropped, it leaves the file in `invalid/`.
+/// A file in `incomplete/`, with the digests of its bytes. A drop moves the file to `invalid/`.
 pub(super) struct CachingSink {
     pub file: Incomplete,
     pub blocks: BlockDigests,
@@ -32,7 +32,7 @@ impl Sink {
         Sink::Caching(Box::new(CachingSink { file, blocks, digest }))
     }
 
-    /// Past the cache, for this reason.
+    /// A sink that bypasses the cache, for this reason.
     pub fn bypassing(expected: &Expected, reason: Outcome) -> Sink {
         match expected.md5 {
             Some(_) => Sink::Verifying(Md5Digest::new(), reason),
@@ -40,7 +40,7 @@ impl Sink {
         }
     }
 
-    /// Why nothing will be cached, if that is certain already.
+    /// Why nothing will be cached, if that is already certain.
     pub fn bypass_reason(&self) -> Option<&Outcome> {
         match self {
             Sink::Caching(_) => None,
@@ -48,7 +48,7 @@ impl Sink {
         }
     }
 
-    /// Hashes a block that was written, or cannot be; answers an empty buffer for the next one.
+    /// Hashes a block, whether it could be written or not; returns an empty buffer for the next one.
     pub fn hash(&mut self, block: Vec<u8>) -> Vec<u8> {
         match self {
             Sink::Caching(caching) => {
@@ -60,7 +60,7 @@ impl Sink {
         }
     }
 
-    /// The digest of all bytes, unless nobody asks for it. It can be had once.
+    /// The digest of all bytes, if it is needed. Call it once.
     pub fn finish_digest(&mut self) -> io::Result<Option<Checksum>> {
         let digest = match self {
             Sink::Caching(caching) => &mut caching.digest,
@@ -70,7 +70,7 @@ impl Sink {
         std::mem::take(digest).finish().map(Some)
     }
 
-    /// The cache has failed: the file is removed, and the bytes are only hashed from now on.
+    /// The cache has failed: removes the file; from now on the bytes are only hashed.
     pub fn discard(&mut self, reason: Outcome) {
         match std::mem::replace(self, Sink::Ignoring(reason.clone())) {
             Sink::Caching(caching) => {
@@ -81,7 +81,7 @@ impl Sink {
         }
     }
 
-    /// The fetch has ended without a whole image: the file goes to `invalid/`, with the last bytes that came.
+    /// The fetch has ended without a complete image: moves the file to `invalid/`, with the last bytes that arrived.
     pub fn quarantine(&mut self, inner: &CacheInner, image_id: &ImageId, last: [&[u8]; 2]) {
         let failed = Sink::Ignoring(Outcome::CacheFailed(CacheFailure::FetchFailed));
         if let Sink::Caching(caching) = std::mem::replace(self, failed) {
@@ -91,20 +91,20 @@ impl Sink {
 }
 
 impl CachingSink {
-    /// Appends bytes to the file, for which space is reserved first.
+    /// Reserves space and appends bytes to the file.
     pub fn write(&mut self, inner: &CacheInner, bytes: &[u8]) -> io::Result<()> {
         space::grow(inner, &mut self.file, bytes.len())?;
         self.file.write_all(bytes)
     }
 
-    /// Everything that came is in `invalid/`, for an operator who looks for the reason. Bytes that cannot be written are all that is
-    /// lost.
+    /// Moves the file with all bytes that arrived to `invalid/`, so that an operator can find the reason. Only bytes that cannot
+    /// be written are lost.
     fn quarantine(mut self, inner: &CacheInner, image_id: &ImageId, last: [&[u8]; 2]) {
         let mut rest = last.into_iter().filter(|bytes| !bytes.is_empty());
         if let Err(error) = rest.try_for_each(|bytes| self.write(inner, bytes)) {
-            tracing::debug!(image = %image_id, %error, "the end of what came is missing in invalid/");
+            tracing::debug!(image = %image_id, %error, "the last bytes of the fetch are missing in invalid/");
         }
-        // An incomplete file that is neither published nor discarded moves there.
+        // The drop of an incomplete file moves it there.
         drop(self.file);
     }
 }

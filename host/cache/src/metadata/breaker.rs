@@ -1,27 +1,27 @@
-//! Counts a driver's failures, and says when they are too many.
+//! Counts a driver's failures and detects when there are too many.
 
 use image_cache_store::sync::lock;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// So many failures of one operation in a row, within [`WINDOW`], replace a driver. A success takes one away, so that a
-/// driver which fails twice for each time it does not goes, too. Each operation is counted for itself: a driver that can
-/// do all but name victims fills the disk.
+/// Failures of one operation within [`WINDOW`] after which a driver is replaced. A success removes only one failure, so a driver
+/// with two failures for each success is replaced, too. Each operation is counted separately: a driver that fails only to name
+/// victims would fill the disk.
 const FAILURES: usize = 3;
 
-/// What lies further back is forgiven.
+/// Older failures are ignored.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
 /// How much a failure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureCost {
     Single,
-    /// It took much of the time of a call: a caller that waits for the third one waits for long.
+    /// It took much of the time limit of a call, so that three such failures would delay the caller for too long.
     Double,
 }
 
-/// When each operation failed, the latest last, and how much that counts.
+/// The times and costs of each operation's failures, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<BTreeMap<&'static str, VecDeque<(Instant, FailureCost)>>>);
 
@@ -36,7 +36,7 @@ impl Breaker {
         }
     }
 
-    /// Counts a failure; where it was one too many, how many there were.
+    /// Counts a failure; if there are too many now, returns their number.
     pub fn note_failure(
         &self,
         operation: &'static str,
@@ -51,7 +51,7 @@ impl Breaker {
         (times.len() + double >= FAILURES).then_some(times.len())
     }
 
-    /// Whether an operation took so long to fail that it gets less time now.
+    /// Whether the operation failed so slowly that its next call gets less time.
     pub fn is_deadline_reduced(&self, operation: &'static str) -> bool {
         let is_double = |(time, weight): &(Instant, FailureCost)| {
             *weight == FailureCost::Double && time.elapsed() <= WINDOW
@@ -59,7 +59,7 @@ impl Breaker {
         lock(&self.0).get(operation).is_some_and(|times| times.iter().any(is_double))
     }
 
-    /// Another driver begins with a clean slate.
+    /// Clears the failures, for another driver.
     pub fn reset(&self) {
         lock(&self.0).clear();
     }
@@ -69,7 +69,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    /// Whether a failure that was quick is one too many.
+    /// Whether a quick failure is one too many.
     fn fails(breaker: &Breaker, operation: &'static str, now: Instant) -> bool {
         breaker.note_failure(operation, FailureCost::Single, now).is_some()
     }
@@ -80,7 +80,7 @@ mod tests {
         let after = |seconds| now + Duration::from_secs(seconds);
         assert!(!fails(&breaker, "list", now));
         assert!(!fails(&breaker, "list", after(59)));
-        assert!(!fails(&breaker, "list", after(61)), "the first one is forgiven");
+        assert!(!fails(&breaker, "list", after(61)), "the first one is too old");
         assert!(!fails(&breaker, "prune", after(62)), "another operation");
         assert!(fails(&breaker, "list", after(63)));
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_takes_a_failure_away() {
+    fn a_success_removes_one_failure() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         for _ in 0..10 {
             assert!(!fails(&breaker, "list", now));

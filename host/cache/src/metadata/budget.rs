@@ -1,42 +1,42 @@
-//! How long the calls of a driver may take together, for one undertaking that needs many of them.
+//! The total time of a driver's calls within one operation that needs many calls.
 //!
-//! Each call has a deadline of its own. A driver that takes a little less than that for each of many calls never fails, and
-//! delays the caller that waits for all of them. So what makes many calls for one answer (opening, listing, pruning, cleaning, removing,
-//! writing hits, migrating) hands a budget through to each of them. Only the driver's time is counted: the directory's and a wait
-//! for another process's lock are not its fault. The built-in drivers are trusted to come to an end, and have no budget.
+//! Each call has its own deadline. A driver that needs a little less than that for each of many calls never fails, but delays the
+//! caller that waits for all of them. So an operation with many calls (opening, listing, pruning, cleaning, removing, writing
+//! hits, migrating) passes a budget to each of them. Only the driver's time counts, not that of the directory or a wait for
+//! another process's lock. The built-in drivers are trusted and have no budget.
 
 use image_cache_engine::{CallError, Driver};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What an undertaking has, however few images there are.
+/// The minimum budget of an operation.
 const AT_LEAST: Duration = Duration::from_secs(10);
 
-/// What it has beside that for each image on disk: an honest driver needs a tenth of it.
+/// The additional budget for each image on disk: a correct driver needs a tenth of it.
 const FOR_EACH: Duration = Duration::from_millis(1);
 
-/// The time that the driver has for all calls of one undertaking; several threads may spend it.
+/// The time that the driver has for all calls of one operation; several threads may use it.
 #[derive(Debug)]
 pub(crate) struct DriverBudget {
-    /// Microseconds; none for what is a single call.
+    /// Microseconds; `None` for a single call.
     allowed: Option<AtomicU64>,
     spent: AtomicU64,
 }
 
 impl DriverBudget {
-    /// For a single call, which its own deadline bounds.
+    /// For a single call, which is limited by its own deadline.
     pub const fn one_call() -> DriverBudget {
         DriverBudget { allowed: None, spent: AtomicU64::new(0) }
     }
 
-    /// For what is about so many images on disk.
+    /// For an operation on this number of images on disk.
     pub fn of(images: u64) -> DriverBudget {
         let for_all = micros(FOR_EACH).saturating_mul(images);
         let allowed = AtomicU64::new(micros(AT_LEAST).saturating_add(for_all));
         DriverBudget { allowed: Some(allowed), spent: AtomicU64::new(0) }
     }
 
-    /// So many images more were found on disk.
+    /// Increases the budget for additional images on disk.
     pub fn allow(&self, images: u64) {
         let more = micros(FOR_EACH).saturating_mul(images);
         if let Some(allowed) = &self.allowed {
@@ -45,7 +45,7 @@ impl DriverBudget {
         }
     }
 
-    /// Makes a call that must be over when the budget is.
+    /// Makes a call that must end before the budget is spent.
     pub fn run<T>(
         &self,
         driver: &Driver,
@@ -75,7 +75,7 @@ impl DriverBudget {
         }
         let seconds = Duration::from_micros(allowed).as_secs_f64();
         Some(format!(
-            "all its calls together took more than {seconds:.3} s, which is all that they may take for the images that are cached"
+            "all its calls together took more than {seconds:.3} s, the limit for the number of cached images"
         ))
     }
 

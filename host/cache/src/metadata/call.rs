@@ -1,5 +1,4 @@
-//! One call of the driver: within its deadline and budget, made again after a failure that may pass, by another driver if
-//! this one failed too often.
+//! One call of the driver, within its deadline and budget, with retries after temporary failures and failover to another driver.
 
 use super::classify::{Decision, Idempotency, RetryRule, classify};
 use super::in_use::InUse;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl MetadataStore {
-    /// A call whose failure leaves the records out of sync.
+    /// A call whose failure leaves the records dirty.
     pub(super) fn change<T>(
         &self,
         operation: &'static str,
@@ -22,7 +21,7 @@ impl MetadataStore {
         self.call(operation, idempotency, budget, call).inspect_err(|_| self.sync.mark_dirty())
     }
 
-    /// A call of the driver in use, or of the one that takes its place meanwhile.
+    /// A call of the driver in use, or of the one that replaces it meanwhile.
     pub(super) fn call<T>(
         &self,
         operation: &'static str,
@@ -39,7 +38,7 @@ impl MetadataStore {
             });
             let error = match answer {
                 Ok(answer) => {
-                    // Of records that are yet to be repaired no answer proves anything.
+                    // A success with records that are not repaired yet proves nothing.
                     if self.sync.is_in_sync() {
                         self.breaker.note_success(operation);
                     }
@@ -57,13 +56,13 @@ impl MetadataStore {
             }
             let next = self.in_use();
             if !Arc::ptr_eq(&next, &in_use) {
-                // Another driver has time of its own.
+                // Another driver gets the full time.
                 (in_use, retry) = (Arc::clone(&next), Retry::of(&next.driver, false));
             }
         }
     }
 
-    /// Does what was decided about a failed call; whether the call is made again.
+    /// Carries out the decision about a failed call; true if the call must be made again.
     fn execute(
         &self,
         decision: Decision,
@@ -103,7 +102,8 @@ impl MetadataStore {
         }
     }
 
-    /// A driver whose time for all calls of an undertaking is spent is replaced at once: each single call was within its own.
+    /// Replaces a driver at once if its time for all calls of an operation is spent: no single call would exceed its own
+    /// deadline.
     fn check_budget(
         &self,
         in_use: &Arc<InUse>,

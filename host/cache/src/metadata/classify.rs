@@ -1,30 +1,30 @@
-//! What a failed call of the driver means: whether it is made again, and what it says of the driver.
+//! Classifies a failed call of the driver: whether it is made again, and whether it counts against the driver.
 //!
-//! It is decided here and done in [`call`](super::call).
+//! The decision is carried out in [`call`](super::call).
 
 use super::breaker::FailureCost;
 use image_cache_engine::{CallError, DriverError};
 
-/// Whether a call may be made again if it is unknown how far it came.
+/// Whether a call may be made again if its effect is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idempotency {
     Safe,
     Never,
 }
 
-/// What is known when a call has failed.
+/// The circumstances of a failed call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub idempotency: Idempotency,
-    /// Whether the driver came with the host.
+    /// Whether the driver is built in.
     pub is_built_in: bool,
-    /// Whether the attempts took most of the time of a call.
+    /// Whether the attempts took most of the time limit.
     pub was_slow: bool,
-    /// Whether the caller may wait for storage that is busy.
+    /// Whether the caller may wait for busy storage.
     pub may_wait: bool,
     /// Whether there was no second attempt yet, and there is time for one.
     pub has_retry: bool,
-    /// The same of an attempt with a new database.
+    /// Whether there was no attempt with a new database yet, and there is time for one.
     pub has_renewal: bool,
 }
 
@@ -32,28 +32,28 @@ pub(super) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryRule {
     Never,
-    /// By the driver that takes the place of this one, if the failure was one too many.
+    /// By the driver that replaces this one, if there were too many failures.
     IfReplaced,
     /// By that driver, or once by this one.
     Once,
 }
 
-/// What is done about a failed call.
+/// The reaction to a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// The call is made again after a pause: nothing was changed, and storage is busy.
     WaitAndRetry,
-    /// The caller gets the error, which does not speak against the driver.
+    /// The caller gets the error, which does not count against the driver.
     GiveUp,
     /// The failure counts against the driver. If it is unknown what the driver did, the records are dirty.
     CountFailure { cost: FailureCost, is_dirty: bool, retry: RetryRule },
-    /// The next call makes a new database, which is filled from the directory.
+    /// The next call creates a new database, which is filled from the directory.
     RenewDatabase { is_retried: bool },
-    /// The database cannot be read: it is set aside, and rebuilt from the directory.
+    /// The database cannot be read: it is quarantined, and rebuilt from the directory.
     QuarantineDatabase { is_retried: bool },
 }
 
-/// Decides what is done about a failed call.
+/// Decides the reaction to a failed call.
 pub(super) fn classify(error: &CallError, context: Context) -> Decision {
     let is_safe = context.idempotency == Idempotency::Safe;
     let if_replaced = if is_safe { RetryRule::IfReplaced } else { RetryRule::Never };
@@ -71,7 +71,7 @@ pub(super) fn classify(error: &CallError, context: Context) -> Decision {
         }
         CallError::Refused(_) | CallError::Crowded => Decision::GiveUp,
         CallError::Failed(_) => {
-            // A caller that waited for long is not made to wait for a second failure.
+            // A caller that waited long must not wait for a second failure.
             let is_retried = is_safe && cost == FailureCost::Single && context.has_retry;
             let retry = if is_retried { RetryRule::Once } else { if_replaced };
             Decision::CountFailure { cost, is_dirty: true, retry }
@@ -86,8 +86,8 @@ pub(super) fn classify(error: &CallError, context: Context) -> Decision {
     }
 }
 
-/// Whether an answer speaks against the driver, not of the storage or the question. What is denied is
-/// usually one file that nobody may change, and no reason to give up the records of all others.
+/// Whether an error is a defect of the driver, and not of the storage or the request. `Denied` usually concerns one file without
+/// write permission, which is no reason to abandon all records.
 fn is_defect(error: &DriverError) -> bool {
     matches!(error, DriverError::Unsupported | DriverError::Other(_))
 }
@@ -135,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_speaks_of_storage_or_load_is_the_callers() {
+    fn an_error_of_storage_or_load_is_returned_to_the_caller() {
         assert_eq!(classify(&CallError::Crowded, FIRST), Decision::GiveUp);
         let defect = count(FailureCost::Single, false, RetryRule::IfReplaced);
         assert_eq!(classify(&CallError::Refused(DriverError::Unsupported), FIRST), defect);
     }
 
     #[test]
-    fn a_database_is_renewed_and_set_aside_once_each() {
+    fn a_database_is_renewed_once_and_quarantined_once() {
         let renewed = Decision::RenewDatabase { is_retried: true };
         assert_eq!(classify(&CallError::Replaced, FIRST), renewed);
         let again = Context { has_renewal: false, has_retry: false, ..FIRST };

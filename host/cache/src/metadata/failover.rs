@@ -1,4 +1,4 @@
-//! The driver in use, and what replaces it when it fails too often.
+//! The driver in use, and its replacement when it fails too often.
 
 use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
@@ -45,7 +45,7 @@ impl MetadataStore {
         })
     }
 
-    /// Which driver serves, and why if it is not the configured one.
+    /// The driver in use, and why if it is not the configured one.
     pub fn status(&self) -> DriverStatus {
         let in_use = self.in_use();
         DriverStatus {
@@ -55,14 +55,14 @@ impl MetadataStore {
         }
     }
 
-    /// Counts an answer that is nonsense, though no single answer is against the contract. True if the driver was replaced
-    /// for that, so that it is worth asking again.
+    /// Counts answers that are useless, although each one follows the contract. True if the driver was replaced, so that the
+    /// caller can ask again.
     pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
         self.sync.mark_dirty();
         self.note_failure(&self.in_use(), operation, FailureCost::Single, reason)
     }
 
-    /// Whether the driver came with the host, and is believed what cannot be checked.
+    /// Whether the driver is built in, so that its answers are trusted where they cannot be checked.
     pub fn is_built_in(&self) -> bool {
         lock(&self.in_use).driver.is_built_in()
     }
@@ -77,12 +77,12 @@ impl MetadataStore {
         Arc::clone(&lock(&self.in_use))
     }
 
-    /// When a call that starts now must be over.
+    /// The deadline of a call that starts now.
     pub fn end_of_call(&self) -> Instant {
         self.in_use().driver.end_of_call()
     }
 
-    /// Looks whether the driver's database was removed or replaced, which its next call would find out.
+    /// Checks whether the driver's database was removed or replaced, before its next call detects that.
     pub fn check_database(&self) {
         let in_use = self.in_use();
         if in_use.driver.close_replaced_database() {
@@ -90,7 +90,7 @@ impl MetadataStore {
         }
     }
 
-    /// Counts a failure; true if it was one too many, and another driver is in use now.
+    /// Counts a failure; true if there were too many, and another driver is in use now.
     pub(super) fn note_failure(
         &self,
         in_use: &Arc<InUse>,
@@ -105,7 +105,7 @@ impl MetadataStore {
             Some(failures) if !is_last_resort(driver) => {
                 let within = WINDOW.as_secs();
                 let reason = format!(
-                    "it failed to {operation} {failures} times within {within} s, the last time thus: {reason}"
+                    "it failed to {operation} {failures} times within {within} s, most recently: {reason}"
                 );
                 self.replace(in_use, reason)
             }
@@ -113,8 +113,7 @@ impl MetadataStore {
         }
     }
 
-    /// Puts sqlite in the place of a driver that keeps failing; true if that, or another thread's
-    /// attempt, succeeded.
+    /// Replaces a driver that keeps failing with sqlite; true if this thread or another one succeeded.
     pub(super) fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
         let mut in_use = lock(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
@@ -135,17 +134,17 @@ impl MetadataStore {
         }
     }
 
-    /// The records' database is gone, or another one: the next call makes a new one, which is filled from the directory.
+    /// The records' database was removed or replaced: the next call creates a new one, which is filled from the directory.
     pub(super) fn note_replaced(&self, in_use: &InUse) {
         self.sync.mark_dirty();
         let driver = in_use.driver.name();
         tracing::warn!(
             driver,
-            "the database was removed or replaced while it was open; the records are made anew from the directory"
+            "the database was removed or replaced while it was open; the records are rebuilt from the directory"
         );
     }
 
-    /// Sets a database that SQLite cannot read aside, so that it is rebuilt from the directory.
+    /// Quarantines a database that SQLite cannot read, so that it is rebuilt from the directory.
     pub(super) fn quarantine_database(&self, in_use: &InUse, error: &CallError) -> bool {
         self.sync.mark_dirty();
         let reason = match error {

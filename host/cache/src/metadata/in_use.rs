@@ -1,4 +1,4 @@
-//! The driver in use, and the built-in sqlite driver that takes the place of another one.
+//! The driver in use, and the built-in sqlite driver as its fallback.
 
 use crate::error::{Error, Result};
 use image_cache_engine::Driver;
@@ -6,21 +6,21 @@ use image_cache_model::Config;
 use image_cache_store::Directory;
 use std::sync::Arc;
 
-/// The driver that serves when another cannot.
+/// The driver that replaces another one.
 const LAST_RESORT: &str = "sqlite";
 
-/// Which driver serves, and why if it is not the configured one.
+/// The driver in use, and why if it is not the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverStatus {
     /// The name under which it was loaded.
     pub name: String,
-    /// What it says its version is.
+    /// The version that it reports.
     pub version: String,
-    /// Set where it stands in for the configured driver.
+    /// Set if it replaces the configured driver.
     pub fallback: Option<Fallback>,
 }
 
-/// Why the sqlite driver serves instead of the configured one.
+/// Why the sqlite driver is used instead of the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fallback {
     /// The driver in the configuration.
@@ -29,25 +29,25 @@ pub struct Fallback {
     pub reason: String,
 }
 
-/// A driver, and why it serves where it is not the configured one.
+/// A driver, and why it is used if it is not the configured one.
 pub(crate) struct InUse {
     pub driver: Driver,
     pub fallback: Option<Fallback>,
 }
 
 impl InUse {
-    /// The error of an operation that this driver did not do.
+    /// The error of an operation in which this driver failed.
     pub fn error(&self, operation: &'static str, reason: impl Into<String>) -> Error {
         Error::Metadata { operation, driver: self.driver.name().to_owned(), reason: reason.into() }
     }
 }
 
-/// Whether this names the driver that takes the place of another one.
+/// Whether this is the name of the driver that replaces others.
 pub(super) fn is_last_resort(driver: &str) -> bool {
     driver.eq_ignore_ascii_case(LAST_RESORT)
 }
 
-/// Loads sqlite in the place of the configured driver, which cannot be used for this reason.
+/// Loads sqlite instead of the configured driver, which cannot be used for this reason.
 pub(super) fn fall_back(
     config: &Config,
     directory: &Arc<Directory>,

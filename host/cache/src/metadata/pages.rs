@@ -4,7 +4,7 @@ use super::{DriverBudget, MAX_ORPHAN_RECORDS, MetadataStore, PAGE};
 use crate::error::{Error, Result};
 use image_cache_model::{CachedImage, ImageId};
 
-/// A pass over the records, in the order of ids.
+/// An iteration over the records, in the order of ids.
 pub(crate) struct Pages<'a> {
     metadata: &'a MetadataStore,
     budget: &'a DriverBudget,
@@ -14,15 +14,15 @@ pub(crate) struct Pages<'a> {
 }
 
 impl MetadataStore {
-    /// A pass that begins at the front, within this budget.
+    /// Starts an iteration at the first record, within this budget.
     pub fn pages<'a>(&'a self, budget: &'a DriverBudget) -> Pages<'a> {
         Pages { metadata: self, budget, after: None, orphans: 0, over: false }
     }
 }
 
 impl Pages<'_> {
-    /// The next page, or none at the end and after an error. `orphans` are those records of earlier pages that turned out to
-    /// have no file, and were not told of yet: records that were away may have some, and those of a lying driver have no end.
+    /// The next page, or none at the end and after an error. `orphans` is the number of records without a file in the earlier
+    /// pages, as far as it was not passed before. Some orphans are normal; a hostile driver may list them without end.
     pub fn next(&mut self, orphans: usize) -> Result<Option<Vec<CachedImage>>> {
         if self.over {
             return Ok(None);

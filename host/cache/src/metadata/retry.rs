@@ -1,33 +1,33 @@
-//! What one call of the records has already tried, and whether it may try again.
+//! The attempts of one call of the driver, and whether it may try again.
 
 use super::classify::{Context, Idempotency};
 use image_cache_engine::Driver;
 use std::time::{Duration, Instant};
 
-/// How long the built-in drivers' storage may answer that it is busy before the caller gets the error. Another's may do so
-/// for the time that a call may take.
+/// How long the storage of a built-in driver may be busy before the caller gets the error. For other drivers this is the time
+/// limit of a call.
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The part of its time that a driver has for a call that took it long to fail at before: a quarter.
+/// The divisor of the time limit after a slow failure of the same operation.
 const REDUCED_DEADLINE: u32 = 4;
 
-/// What one call has tried.
+/// The attempts of one call.
 pub(super) struct Retry {
-    /// Whether all attempts share one deadline: all but the first one of a driver that was not slow before.
+    /// Whether the next attempt uses `until`: every attempt except the first one of an operation without slow failures.
     is_limited: bool,
     /// Whether there was a second attempt.
     pub has_retried: bool,
-    /// Whether a database that was replaced was the reason for an attempt already.
+    /// Whether there was already an attempt because of a replaced database.
     pub has_renewed: bool,
     started: Instant,
-    /// When the first attempt must be over, and the second one, too.
+    /// The deadline of the first attempt, and of the second.
     until: Instant,
     busy_until: Instant,
     pause: Duration,
 }
 
 impl Retry {
-    /// The first attempt begins.
+    /// Starts the first attempt.
     pub fn of(driver: &Driver, is_deadline_reduced: bool) -> Self {
         let (started, mut until) = (Instant::now(), driver.end_of_call());
         if is_deadline_reduced {
@@ -45,7 +45,7 @@ impl Retry {
         }
     }
 
-    /// Makes the next attempt; a second one gets the time that is left.
+    /// Makes the next attempt; a second one gets the remaining time.
     pub fn attempt<T>(&mut self, driver: &Driver, call: impl FnOnce(&Driver) -> T) -> T {
         match std::mem::replace(&mut self.is_limited, true) {
             false => call(driver),
@@ -53,13 +53,13 @@ impl Retry {
         }
     }
 
-    /// Whether the attempts took so long that the caller should not be made to wait for more of the kind.
+    /// Whether the attempts took so long that the caller should not wait for more of them.
     pub fn was_slow(&self) -> bool {
         let now = Instant::now();
         now.saturating_duration_since(self.started) >= self.until.saturating_duration_since(now)
     }
 
-    /// What is known when an attempt of this driver has failed.
+    /// The circumstances of a failed attempt of this driver.
     pub fn context(&self, idempotency: Idempotency, driver: &Driver) -> Context {
         let now = Instant::now();
         Context {
@@ -68,12 +68,12 @@ impl Retry {
             was_slow: self.was_slow(),
             may_wait: now <= self.busy_until,
             has_retry: !self.has_retried && now < self.until,
-            // The new database may be corrupt, and then there is another attempt.
+            // The new database may be corrupt, which allows another attempt.
             has_renewal: !self.has_renewed && now < self.until,
         }
     }
 
-    /// Waits a little for storage that is busy.
+    /// Waits briefly for busy storage.
     pub fn pause(&mut self) {
         self.pause = (self.pause * 2).clamp(Duration::from_millis(1), Duration::from_millis(50));
         std::thread::sleep(self.pause);

@@ -7,66 +7,66 @@ use image_cache_store::sync::{TimedLock, lock};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-/// After a failed attempt to reconcile, the next one waits so long, and twice as long each time.
+/// The pause after a failed attempt to reconcile; it doubles after each further failure.
 const RECONCILE_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// So long reconciled records are taken to agree with a directory that has not changed since.
+/// How long reconciled records are assumed to agree with an unchanged directory.
 const LATELY: Duration = Duration::from_secs(60);
 
-/// So long the directory is not looked at again for images that others put there or took away, and so many times as long as the
-/// last reconciliation took.
+/// The directory is checked for changes by other programs at most once per this time, and at most once per this multiple of the
+/// last reconciliation's duration.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_PART: u32 = 50;
 
-/// An entry that came in the same moment as the one before may leave the directory's time as it is.
+/// Two changes in the same moment may leave the same modification time of the directory.
 const SAME_TIME: Duration = Duration::from_millis(100);
 
-/// What the directory held at some time.
+/// The content of the directory at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DirectorySnapshot {
     pub size: CacheSize,
-    /// When an entry came or went last, before that was counted.
+    /// When an entry was last added or removed, read before counting.
     pub changed: SystemTime,
 }
 
-/// How far a reconciliation came.
+/// How complete a reconciliation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconciled {
-    /// With what the directory held.
+    /// Complete, with the content of the directory.
     Whole(DirectorySnapshot),
-    /// Some images have no true record, because it cannot be written.
+    /// Some images have no correct record, because it cannot be written.
     InPart,
 }
 
-/// Whether a failed attempt to reconcile puts off the next one.
+/// Whether a failed attempt to reconcile delays the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backoff {
     Respected,
-    /// The caller cannot go on without the records.
+    /// The caller cannot continue without the records.
     Ignored,
 }
 
-/// What is known of the records' agreement with the directory.
+/// Whether the records agree with the directory, as far as is known.
 ///
-/// Each call of [`MetadataStore`](super::MetadataStore) tells it what could not be written; opening, reading and pruning have
-/// it reconcile. The mutex is held only to look and to note, never during a reconciliation: one thread at a time passes a
-/// gate for that.
+/// Each call of [`MetadataStore`](super::MetadataStore) marks it as dirty if a write fails; opening, reading and pruning let it
+/// reconcile. The mutex is held only to read and update the state, never during a reconciliation: a separate lock serialises
+/// reconciliations.
 pub(crate) struct SyncState {
     knowledge: Mutex<Knowledge>,
-    /// Passed by a thread that reconciles because the records are dirty.
+    /// Held by a thread that reconciles because the records are dirty.
     dirty: TimedLock,
-    /// Passed by a thread that reconciles because the directory changed.
+    /// Held by a thread that reconciles because the directory changed.
     changed: TimedLock,
 }
 
 #[derive(Debug)]
 struct Knowledge {
-    /// Counts the occasions on which records and directory fell out of sync.
+    /// How often the records became dirty.
     changes: u64,
-    /// How many of them have been repaired.
+    /// How many of these changes have been repaired.
     repaired: u64,
-    /// Whether the last reconciliation left out images whose records could not be written.
+    /// Whether the last reconciliation skipped images whose records could not be written.
     is_partial: bool,
     failed: Option<FailedReconcile>,
     last: Option<LastReconcile>,
@@ -81,14 +81,14 @@ impl Knowledge {
         self.is_in_sync() && !self.is_partial
     }
 
-    /// Notes how an attempt with this driver ended. What fell out of sync after the first `changes` is not repaired by it.
+    /// Stores the result of an attempt with this driver. It does not repair changes after the first `changes`.
     fn note(&mut self, result: &Result<Reconciled>, changes: u64, tried: &Arc<InUse>) {
         match result {
             Ok(Reconciled::Whole(_)) => {
                 (self.repaired, self.is_partial, self.failed) = (changes, false, None);
                 return;
             }
-            // Its own failures made the records dirty, too; the other occasions are looked at again all the same.
+            // Its own failures also marked the records as dirty. `is_partial` causes another attempt for all of them.
             Ok(Reconciled::InPart) => self.repaired = self.changes,
             Err(_) => {}
         }
@@ -101,7 +101,7 @@ impl Knowledge {
     }
 }
 
-/// A reconciliation that left nothing out.
+/// A complete reconciliation.
 #[derive(Debug, Clone, Copy)]
 struct LastReconcile {
     snapshot: DirectorySnapshot,
@@ -116,7 +116,7 @@ impl LastReconcile {
         self.begun.elapsed() >= LOOK_PAUSE.max(self.took * LOOK_PART)
     }
 
-    /// Whether an entry came or went since, as far as the directory's time tells.
+    /// Whether an entry was added or removed since, according to the directory's time.
     fn is_outdated(&self, changed: SystemTime) -> bool {
         changed != self.snapshot.changed || self.begun_at < changed + SAME_TIME
     }
@@ -125,7 +125,7 @@ impl LastReconcile {
 /// A failed attempt to reconcile.
 #[derive(Debug)]
 struct FailedReconcile {
-    /// With which driver: another one need not wait.
+    /// The driver of the attempt: another driver need not wait.
     with: Weak<InUse>,
     pause: Duration,
     until: Instant,
@@ -148,7 +148,7 @@ impl FailedReconcile {
 }
 
 impl Default for SyncState {
-    /// Other processes may have used the directory since this one did.
+    /// Dirty, because other processes may have changed the directory.
     fn default() -> Self {
         let knowledge =
             Knowledge { changes: 1, repaired: 0, is_partial: false, failed: None, last: None };
@@ -161,17 +161,17 @@ impl Default for SyncState {
 }
 
 impl SyncState {
-    /// Notes that records and directory differ.
+    /// Marks that records and directory differ.
     pub fn mark_dirty(&self) {
         lock(&self.knowledge).changes += 1;
     }
 
-    /// Whether they agree, as far as is known.
+    /// Whether they are known to agree.
     pub fn is_in_sync(&self) -> bool {
         lock(&self.knowledge).is_in_sync()
     }
 
-    /// Whether they were reconciled lately, when the directory held just this.
+    /// Whether they were recently reconciled with exactly this content of the directory.
     pub fn matches_last_reconcile(&self, snapshot: DirectorySnapshot) -> bool {
         let known = lock(&self.knowledge);
         let is_same =
@@ -179,9 +179,9 @@ impl SyncState {
         known.is_whole() && known.last.is_some_and(is_same)
     }
 
-    /// Runs `reconcile` if there is something to repair. After a failure with the driver `in_use`, [`Backoff`] says whether
-    /// that is put off. Waits for another thread that reconciles, but no longer than a call may take: records that are not
-    /// repaired yet are asked all the same.
+    /// Runs `reconcile` if the records are dirty or incomplete. After a failure with the driver `in_use`, [`Backoff`] decides
+    /// whether this is delayed. Waits for another thread that reconciles, but at most for the time limit of a call; the caller
+    /// then uses records that are not repaired yet.
     pub fn reconcile_if_dirty(
         &self,
         backoff: Backoff,
@@ -194,7 +194,7 @@ impl SyncState {
         let Some(_passed) = self.dirty.lock_until(|| in_use().driver.end_of_call()) else {
             return Ok(());
         };
-        // It may replace the driver, which is then no reason for the new one to wait.
+        // `reconcile` may replace the driver; the new driver need not wait then.
         let tried = in_use();
         let changes = {
             let known = lock(&self.knowledge);
@@ -209,8 +209,8 @@ impl SyncState {
         result.map(drop)
     }
 
-    /// Runs `reconcile` if an entry of the directory came or went since that was done last, unless that was just now or takes
-    /// too long to do it so soon again, or another thread is at it.
+    /// Runs `reconcile` if an entry was added or removed since the last time, unless that was too recent (see [`LOOK_PAUSE`]) or
+    /// another thread is doing it.
     pub fn reconcile_changes(
         &self,
         changed: impl FnOnce() -> Result<SystemTime>,
@@ -246,9 +246,9 @@ impl SyncState {
         result
     }
 
-    /// Puts off the next attempt with a driver that took all its time to fail.
+    /// Delays the next attempt with a driver that failed slowly.
     pub fn back_off(&self, slow: &Arc<InUse>) {
-        // If a thread reconciles, the failure is one of its calls, and it puts off the next attempt itself.
+        // If a thread reconciles, the failure is one of its calls, and it delays the next attempt itself.
         if self.dirty.lock_until(Instant::now).is_some() {
             lock(&self.knowledge).back_off(slow);
         }
@@ -261,9 +261,9 @@ mod tests {
     use crate::{Config, Error, ImageCache};
 
     #[test]
-    fn a_call_that_fails_slowly_while_changes_are_reconciled_puts_the_next_attempt_off() {
+    fn a_call_that_fails_slowly_during_a_reconciliation_delays_the_next_attempt() {
         let place = tempfile::tempdir().expect("a directory");
-        let config = Config::builder(place.path()).build().expect("it is right");
+        let config = Config::builder(place.path()).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
         let (in_use, sync) = (cache.inner().metadata.in_use(), SyncState::default());
         let changed = SystemTime::UNIX_EPOCH;
@@ -280,7 +280,7 @@ mod tests {
             },
         );
         assert!(failed.is_err() && !sync.is_in_sync());
-        let unreachable = || unreachable!("it is put off");
+        let unreachable = || unreachable!("it is delayed");
         sync.reconcile_if_dirty(Backoff::Respected, driver, unreachable).expect("nothing is done");
         sync.reconcile_if_dirty(Backoff::Ignored, driver, whole).expect("it is whole");
         assert!(sync.is_in_sync());

@@ -1,7 +1,7 @@
-//! What the driver wants gone whatever the size, by an age limit for instance, and how far it gets its way.
+//! Evicts the victims of the driver's own policy, for example of an age limit, within bounds.
 //!
-//! Nobody needs the room, so that nothing speaks for a driver that names too much: one that is broken, or hostile, would empty
-//! the cache, and that again at each prune. So what was published or read a moment ago stays, and half of the cache does.
+//! The cache does not need the room, so a driver that names too many victims must be limited: a broken or hostile driver would
+//! empty the cache at each prune. So images that were recently published or read stay, and at least half of the cache stays.
 
 use super::run::PruneRun;
 use crate::error::Result;
@@ -9,21 +9,21 @@ use image_cache_model::{CacheSize, ImageId};
 use std::collections::{BTreeSet, HashSet};
 use std::time::SystemTime;
 
-/// How many victims that stay are excluded from the next question before no more is asked.
+/// The number of victims that may stay and be excluded from the next call; with more, the driver is not asked again.
 const SPARED: usize = 10_000;
 
-/// What may go, and what stays.
+/// The bounds of the policy, and its victims that stay.
 struct Policy {
-    /// What was published or read since then stays.
+    /// Images that were published or read after this time stay.
     since: SystemTime,
     read_here: HashSet<ImageId>,
-    /// How much may go yet; nothing where all may.
+    /// How much may still be evicted; `None` without a bound.
     rest: Option<CacheSize>,
     too_young: BTreeSet<ImageId>,
     beyond_half: u64,
 }
 
-/// Asks the driver what it wants gone anyway until it names nobody, and evicts what may go.
+/// Asks the driver for victims of its own policy until it names none, and evicts those that the bounds allow.
 pub(super) fn evict_by_policy(run: &mut PruneRun<'_, '_>) -> Result<()> {
     let mut policy = Policy::new(run)?;
     while policy.beyond_half == 0 && policy.too_young.len() <= SPARED {
@@ -59,10 +59,10 @@ impl Policy {
         })
     }
 
-    /// Whether this victim goes, which is then counted. Of one that is not there, evicting it finds that out.
+    /// Whether to evict this victim; counts it. True for an image that is not cached: the eviction detects that.
     fn take_victim(&mut self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
         let inner = run.inner;
-        let file = inner.directory.cached_file(id).map_err(crate::Error::image("look at", id))?;
+        let file = inner.directory.cached_file(id).map_err(crate::Error::image("examine", id))?;
         let Some(file) = file else { return Ok(true) };
         if self.beyond_half > 0 || self.rest.is_some_and(|rest| !has_room(rest, file.size)) {
             self.beyond_half += 1;
@@ -78,7 +78,7 @@ impl Policy {
         Ok(true)
     }
 
-    /// Whether it was read lately: here, or by the record in another process.
+    /// Whether it was read recently, in this process or, according to its record, in another.
     fn was_read(&self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
         if run.inner.config.policy_min_age.is_zero() {
             return Ok(false);
@@ -90,7 +90,7 @@ impl Policy {
         Ok(record.is_some_and(|record| record.last_accessed > self.since))
     }
 
-    /// Says what stayed, and which option would have let it go.
+    /// Logs how many victims stayed, and the option that decides that.
     fn log_kept(&self, run: &PruneRun<'_, '_>) {
         let (driver, too_young) = (run.inner.metadata.status().name, self.too_young.len() as u64);
         let mut counters = run.inner.metrics.counters();
@@ -103,14 +103,14 @@ impl Policy {
                 driver,
                 images = too_young,
                 ?min_age,
-                "the driver's own policy names images that were published or read lately: they stay; see image_cache_policy_min_age"
+                "the driver's own policy names images that were recently published or read: they stay; see image_cache_policy_min_age"
             );
         }
         if self.beyond_half > 0 {
             tracing::warn!(
                 driver,
                 images = self.beyond_half,
-                "the driver's own policy names more than half of the cache: the rest stays for now; if that is meant, set image_cache_policy_may_empty"
+                "the driver's own policy names more than half of the cache: the rest stays for now; if this is intended, set image_cache_policy_may_empty"
             );
         }
     }

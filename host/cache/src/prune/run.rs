@@ -9,62 +9,61 @@ use image_cache_store::{DeferredClose, Directory};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// Victims that a driver is asked for at once; one that came with the host names more in a call. A driver that must look at
-/// every image for them then looks seldom: the more there are to go, the less each of them costs.
+/// Maximum number of victims per call; built-in drivers name more. A driver that must read all its records to select victims then
+/// does so rarely.
 const VICTIMS: u32 = 10_000;
 const VICTIMS_OF_BUILT_IN: u32 = 50_000;
 
-/// Rounds in which the driver leads us in circles before we give up. One that is not sqlite is replaced before that.
+/// Rounds without progress before the run gives up. A driver other than sqlite is replaced earlier.
 const MAX_FAILED_ROUNDS: u32 = 8;
 
-/// So often records that could not be brought into sync are tried again before the run gives up.
+/// Failed attempts to reconcile the records before the run gives up.
 const RECONCILE_ATTEMPTS: u32 = 3;
 
-/// Victims that may turn out not to be cached before the round counts as failed: another process may have removed some.
+/// Victims that may not be cached before the round counts as failed: another process may have removed some.
 const MAX_ORPHAN_RECORDS: usize = 10_000;
 
-/// What [`ImageCache::prune`](crate::ImageCache::prune) did.
+/// The result of [`ImageCache::prune`](crate::ImageCache::prune).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many images were evicted.
+    /// Number of evicted images.
     pub images: u64,
-    /// How many bytes they had.
+    /// Their bytes.
     pub bytes: u64,
-    /// Images that the driver named but that could not be evicted, being read for instance.
+    /// Images that the driver named but that could not be evicted, for example because they are being read.
     pub kept: Vec<NotRemoved>,
 }
 
-/// How much has to go.
+/// How much must be evicted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Excess {
     Bytes(u64),
-    /// So many images, whatever their size.
+    /// Number of images of any size.
     Images(u64),
 }
 
-/// One prune, or the making of room for one image: what has gone so far, and what stays. A run that is dropped has evicted
-/// what it says, and owes nothing.
+/// One prune, or making room for one image: the images evicted so far, and those that stay. A drop has no effect.
 pub(super) struct PruneRun<'a, 's> {
     pub inner: &'a CacheInner,
     space: &'a mut DeferredClose<'s>,
-    /// The driver's time for all of it.
+    /// The driver's time for the whole run.
     pub budget: DriverBudget,
-    /// Whether it was said that more victims were named than had to go.
+    /// Whether a surplus of victims was logged.
     is_surplus_logged: bool,
     pub pruned: Pruned,
-    /// What is cached, as far as we know.
+    /// The known size of the cache.
     pub cached: CacheSize,
-    /// Whether others removed images meanwhile, so that it is to be counted anew.
+    /// Whether other processes changed the cache, so that its size must be counted again.
     is_stale: bool,
-    /// Images not to be named again, with the reason if they are still there.
+    /// Images that must not be named again, with the reason if they are still cached.
     pub excluded: BTreeMap<ImageId, Option<String>>,
-    /// How many of those were not cached at all.
+    /// Number of excluded images that were not cached.
     orphans: usize,
     failed_rounds: u32,
     failed_repairs: u32,
-    /// Why the run gave up, though there is more to evict.
+    /// Why the run gave up although more must be evicted.
     gave_up: Option<&'static str>,
-    /// What was cached after the last of those.
+    /// The size of the cache after the last failed round.
     failed_at: Option<CacheSize>,
 }
 
@@ -72,7 +71,7 @@ impl<'a, 's> PruneRun<'a, 's> {
     pub fn start(inner: &'a CacheInner, space: &'a mut DeferredClose<'s>) -> Result<Self> {
         inner.flush();
         inner.reconcile_if_changed();
-        // What the driver does not know it cannot name: a file that came meanwhile would cost all others.
+        // A driver cannot name an image without a record: for an unknown file it would evict all others.
         let snapshot = inner.snapshot_directory()?;
         let cached = snapshot.size;
         if !inner.metadata.sync.matches_last_reconcile(snapshot)
@@ -98,7 +97,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         })
     }
 
-    /// What was evicted, and what could not be.
+    /// The evicted images, and those that could not be evicted.
     pub fn finish(self) -> Pruned {
         let kept = self.excluded.into_iter();
         let kept =
@@ -106,7 +105,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         Pruned { kept: kept.collect(), ..self.pruned }
     }
 
-    /// What is cached. Looking at every image takes long: what we evicted ourselves we know.
+    /// The size of the cache. Counting takes long, so the run subtracts the images that it evicts.
     pub fn cached(&mut self) -> Result<CacheSize> {
         if std::mem::take(&mut self.is_stale) {
             self.cached = self.inner.cache_size()?;
@@ -114,7 +113,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(self.cached)
     }
 
-    /// Evicts until so much has gone, or nothing can go; how much went.
+    /// Evicts until `excess` is evicted or no image can be; returns the evicted amount.
     pub fn free(&mut self, excess: Excess) -> Result<u64> {
         match excess {
             Excess::Bytes(bytes) => {
@@ -130,7 +129,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         }
     }
 
-    /// Asks for victims and evicts them, until so much has gone; false if it is of no use to go on.
+    /// Asks for victims once and evicts them up to `excess`; false if another round is useless.
     pub fn evict_excess(&mut self, excess: Excess) -> Result<bool> {
         let (bytes_needed, most) = match excess {
             Excess::Bytes(bytes) => (bytes, u32::MAX),
@@ -146,7 +145,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.evict(&ids, bytes_needed)
     }
 
-    /// Whom the driver names, the first to go first; so many at most.
+    /// The victims that the driver names, in order of eviction; at most `most`.
     pub fn select_victims(
         &self,
         bytes_needed: u64,
@@ -159,7 +158,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 
-    /// Evicts these until `enough` bytes have gone; false if it is of no use to go on.
+    /// Evicts these images until `enough` bytes are evicted; false if another round is useless.
     pub fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
         let (mut freed, before) = (0u64, self.pruned.images + self.kept());
         let mut rest = ids;
@@ -178,7 +177,7 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.note_failed_round("it names victims that are not cached")
     }
 
-    /// Counts the victims that were named although those before them suffice: they stay.
+    /// Counts the victims that stay because those before them suffice.
     fn note_surplus(&mut self, victims: &[Victim], bytes_needed: u64) {
         let mut named = 0u64;
         let is_needed = |victim: &&Victim| {
@@ -198,23 +197,23 @@ impl<'a, 's> PruneRun<'a, 's> {
                 bytes_needed,
                 named,
                 surplus,
-                "the driver named more victims than have to go: the surplus stays; see `image-cache driver check`"
+                "the driver named more victims than needed: the surplus stays; see `image-cache driver check`"
             );
         }
     }
 
-    /// The driver names no victim though an image has to go: right if no image is left that can.
+    /// The driver names no victim although an image must be evicted: correct only if no image can be.
     fn handle_no_victims(&mut self) -> Result<bool> {
         self.is_stale = true;
         if self.cached()?.images <= self.kept() {
             self.gave_up = None;
             return Ok(false);
         }
-        self.note_failed_round("it names no victim, though the cache is larger than it may be")
+        self.note_failed_round("it names no victim, although the cache exceeds its limits")
     }
 
-    /// A round that led nowhere; whether to go on. That speaks against the driver only if the directory stood still:
-    /// another process may have removed what it named, or added what it could not know.
+    /// Counts a round without progress; false if the run must give up. It counts against the driver only if the directory did not
+    /// change: another process may have removed victims, or added images without records.
     fn note_failed_round(&mut self, reason: &'static str) -> Result<bool> {
         self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;
@@ -229,20 +228,20 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(self.gave_up.is_none())
     }
 
-    /// A driver that just took the place of another one names only images whose records it has. If these could not be
-    /// written, the next attempt is usually put off; a run that would wait for it would end above the maximum.
+    /// A driver that just replaced another one can name only images with records. If the records could not be written, the next
+    /// attempt is usually delayed, and the run would end above the limits. So this does not wait.
     fn repair_records(&mut self) -> Result<()> {
         let metadata = &self.inner.metadata;
         if !metadata.is_built_in() {
             return Ok(());
         }
         let Err(error) = self.inner.try_reconcile(Backoff::Ignored) else { return Ok(()) };
-        tracing::warn!(%error, "records and directory differ; it is tried again");
+        tracing::warn!(%error, "records and directory differ; the cache reconciles them again later");
         self.failed_repairs += 1;
         if self.failed_repairs < RECONCILE_ATTEMPTS { Ok(()) } else { Err(error) }
     }
 
-    /// The error of a run that gave up although there is more to evict.
+    /// The error of a run that gave up although more must be evicted.
     pub fn gave_up(&mut self) -> Result<Option<Error>> {
         let Some(reason) = self.gave_up else { return Ok(None) };
         let CacheSize { images, bytes } = self.cached()?;
@@ -250,12 +249,12 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(Some(self.inner.metadata.in_use().error("prune to the maximum", reason)))
     }
 
-    /// Images that were named and are still there.
+    /// Number of images that were named and are still cached.
     pub fn kept(&self) -> u64 {
         (self.excluded.len() - self.orphans) as u64
     }
 
-    /// Takes down what became of some images; how many bytes went.
+    /// Adds the results of removals; returns the evicted bytes.
     fn note_removed(&mut self, images: Vec<RemovedImage>) -> u64 {
         let mut freed = 0;
         for (image_id, removed) in images {

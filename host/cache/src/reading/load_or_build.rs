@@ -1,4 +1,4 @@
-//! The digests that the bytes of an open image are compared with, found or made at its first use.
+//! Finds the digests of an open image, or computes them at its first use.
 
 use super::quarantine::quarantine;
 use crate::cache::CacheInner;
@@ -14,22 +14,22 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// What an open image is compared with.
+/// The digests for an open image.
 pub(crate) enum Verifier {
-    /// These digests, some of which may be learned by reading.
+    /// These digests. Reading may set unknown ones.
     By(Arc<DigestTable>),
-    /// Nothing: it is larger than what digests are kept for.
+    /// None: the image is too large.
     TooLarge,
-    /// The file is cached no more, another one may be: open the image again.
+    /// The file is no longer cached, but another one may be: open the image again.
     Gone,
 }
 
-/// Finds the digests of an open image. If there are none and the record has a checksum, the whole file is
-/// read and compared with that, by one reader for all that wait for it.
+/// Finds the digests of an open image. If there are none and the record has a checksum, one reader verifies the whole file
+/// against it, and other readers wait.
 ///
 /// # Errors
-/// [`Error::Corrupt`], for a file of the wrong size or with the wrong checksum, which has left the cache then;
-/// [`Error::Metadata`], if it cannot be found out whether there is a checksum.
+/// [`Error::Corrupt`] for a file with the wrong size or checksum, which is then quarantined; [`Error::Metadata`] if the record
+/// cannot be read.
 pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Result<Verifier> {
     let key = key_of(id, file)?;
     if let Some(table) = inner.digests.cached_table(id, &key) {
@@ -40,8 +40,7 @@ pub(crate) fn load_or_build(inner: &CacheInner, id: &ImageId, file: &File) -> Re
     load_or_build_with_progress(inner, id, file, &mut |_| ())
 }
 
-/// The same for a caller that may take its time: nobody waits for it. `progress` is called with how many bytes were read at
-/// a time.
+/// Like [`load_or_build`], but other readers do not wait for it. `progress` gets the number of bytes of each read.
 pub(crate) fn load_or_build_with_progress(
     inner: &CacheInner,
     id: &ImageId,
@@ -60,7 +59,7 @@ pub(crate) fn load_or_build_with_progress(
 }
 
 fn key_of(id: &ImageId, file: &File) -> Result<FileKey> {
-    FileKey::of(file).map_err(Error::image("look at", id))
+    FileKey::of(file).map_err(Error::image("examine", id))
 }
 
 fn find_or_build(
@@ -72,7 +71,7 @@ fn find_or_build(
 ) -> Result<Verifier> {
     let store = &inner.digests;
     let loaded = store.load(id);
-    // Digests that cannot be read just now may be better than those that could be made.
+    // Digests that are temporarily unreadable may be better than new ones, which must not replace them.
     let save_when_complete = loaded.is_ok();
     let loaded = loaded.unwrap_or_else(|error| {
         tracing::warn!(image = %id, %error, "its block digests cannot be read");
@@ -86,7 +85,7 @@ fn find_or_build(
     let table = match table {
         Some(table) if table.size() == key.size => table,
         Some(table) => {
-            let reason = format!("it has {} bytes, {} were cached", key.size, table.size());
+            let reason = format!("it has {} bytes, but {} were cached", key.size, table.size());
             return Err(quarantine(inner, id, file, reason));
         }
         None => match build(inner, id, file, &key, (save_when_complete, progress))? {
@@ -101,7 +100,7 @@ fn find_or_build(
     Ok(Verifier::By(table))
 }
 
-/// Makes the digests, from the checksum in the record or at first use; nothing if the file is cached no more.
+/// Computes the digests, after verifying the record's checksum, or on first use; `None` if the file is no longer cached.
 fn build(
     inner: &CacheInner,
     id: &ImageId,
@@ -111,7 +110,7 @@ fn build(
 ) -> Result<Option<Arc<DigestTable>>> {
     let record =
         inner.read_metadata(|metadata| metadata.cached_image(id, &DriverBudget::one_call()))?;
-    // An image that another process is replacing must not be compared with its successor's checksum.
+    // An image that another process replaces must not be compared with the new image's checksum.
     if !is_in_place(inner, id, file)? {
         return Ok(None);
     }
@@ -123,10 +122,10 @@ fn build(
 }
 
 fn is_in_place(inner: &CacheInner, id: &ImageId, file: &File) -> Result<bool> {
-    inner.directory.is_in_place(id, file).map_err(Error::image("look at", id))
+    inner.directory.is_in_place(id, file).map_err(Error::image("examine", id))
 }
 
-/// Compares the whole file with the checksum in its record, and makes its digests from the same read.
+/// Verifies the whole file against the checksum in its record, and computes its digests from the same bytes.
 fn verify_checksum(
     inner: &CacheInner,
     id: &ImageId,
@@ -154,7 +153,7 @@ fn verify_checksum(
     }
     let found = md5.finish().map_err(Error::image("hash", id))?;
     if found != *expected {
-        let reason = format!("its MD5 is {found}, its record says {expected}");
+        let reason = format!("its MD5 is {found}, but its record has {expected}");
         return Err(quarantine(inner, id, file, reason));
     }
     let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));

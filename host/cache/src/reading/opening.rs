@@ -1,4 +1,4 @@
-//! Opening a cached image: locked against eviction, with the digests that its bytes are verified by.
+//! Opens a cached image, locks it against eviction, and finds its digests.
 
 use super::load_or_build::{Verifier, load_or_build};
 use crate::cache::CacheInner;
@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A thread that publishes or evicts an image holds its lock for a moment: so often the lock is tried again.
+/// Attempts to take the lock: a thread that publishes or evicts an image holds it briefly.
 const LOCK_ATTEMPTS: u32 = 20;
 
 /// Opens the image, and finds the digests of its bytes.
@@ -28,7 +28,7 @@ pub(super) fn open_verified(
             // Another process has replaced it.
             Ok(Verifier::Gone) => {}
             Err(error @ Error::Metadata { .. }) => {
-                tracing::warn!(image = %id, %error, "it has no block digests, and nobody knows its checksum now: it is served as it is");
+                tracing::warn!(image = %id, %error, "it has no block digests, and its record cannot be read: it is served without verification");
                 return Ok(Some((file, None)));
             }
             Err(error) => return Err(error),
@@ -44,7 +44,7 @@ pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option
         match file.try_lock_shared() {
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
-            // A file system without locks: the image is readable all the same.
+            // On a file system without locks the image can be read anyway.
             Err(TryLockError::Error(_)) => return Ok(Some(file)),
         }
     }

@@ -1,4 +1,4 @@
-//! Taking a damaged image out of the cache.
+//! Quarantines a damaged image.
 
 use crate::cache::CacheInner;
 use crate::delete::remove_all;
@@ -8,26 +8,26 @@ use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
 
-/// Moves a damaged image to `invalid/`, with the reason, and answers the error for its reader. If the
-/// image's name leads to another file by now, that one stays.
+/// Moves a damaged image to `invalid/`, with the reason, and returns the error for its reader. If the image's name now refers to
+/// another file, that file stays.
 pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
     match move_to_invalid(inner, id, file, &reason) {
         Ok(()) => {
             inner.metrics.counters().corrupt_images += 1;
-            tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/, fetch it again");
+            tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/; fetch it again");
         }
         // Another process had removed or replaced it.
         Err(Error::Image { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            tracing::warn!(image = %id, reason, "an image that is cached no more is damaged");
+            tracing::warn!(image = %id, reason, "an image that is no longer cached is damaged");
         }
         Err(error) => {
-            tracing::error!(image = %id, reason, %error, "a cached image is damaged and cannot be moved away; it is refused at every read");
+            tracing::error!(image = %id, reason, %error, "a cached image is damaged and cannot be moved to invalid/; each read fails");
         }
     }
     Error::Corrupt { image_id: id.clone(), reason }
 }
 
-/// An error of kind [`NotFound`](io::ErrorKind::NotFound) if the image's name leads to another file, or to none.
+/// An error of kind [`NotFound`](io::ErrorKind::NotFound) if the image's name refers to another file, or to none.
 fn move_to_invalid(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Result<()> {
     let images = remove_all(inner, std::slice::from_ref(id), &|directory, id| {
         if !directory.is_in_place(id, file)? {
@@ -38,5 +38,5 @@ fn move_to_invalid(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) 
         Ok(Some(UnlinkedFile::new(size, None)))
     })?;
     let kept = images.into_iter().find_map(|(_, removed)| removed.err());
-    kept.map_or(Ok(()), |kept| Err(Error::image("move away", id)(kept)))
+    kept.map_or(Ok(()), |kept| Err(Error::image("quarantine", id)(kept)))
 }

@@ -1,4 +1,4 @@
-//! The growing file of a fetch in another process, of which there is nothing else to see.
+//! The growing file of a fetch in another process.
 
 use super::growing_file::{Completed, FetchEnd, GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
@@ -13,24 +13,24 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So long a look at the file is put off if there was nothing new, and twice as long each time.
+/// The pause between checks of the file; it doubles while there is nothing new.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The growing file of a fetch in another process: the writer's lock says that it lives, the rename that its image is whole
-/// and verified.
+/// The growing file of a fetch in another process: the lock shows that the writer is alive, and the rename that the image is
+/// complete and verified.
 pub(super) struct ExternalFile {
     request: Request,
     file: Arc<File>,
     pause: Duration,
-    /// What is known of the image, once it was published.
+    /// Outcome and digest of the image, after it was published.
     published: Option<Completed>,
-    /// The file as it was when it was last looked at.
+    /// The file's metadata at the last check.
     looked_at: Option<Metadata>,
 }
 
 impl ExternalFile {
-    /// Nothing if no live writer fills the image's file.
+    /// `None` if the image has no live writer.
     pub fn open(request: &Request) -> io::Result<Option<ExternalFile>> {
         let growing = request.inner.directory.open_growing(&request.image_id)?;
         Ok(growing.map(|file| ExternalFile {
@@ -42,7 +42,7 @@ impl ExternalFile {
         }))
     }
 
-    /// Whether its writer was found to write nothing, and still does not.
+    /// Whether its writer is known to make no progress, and still makes none.
     pub fn check_known_stuck(&self) -> bool {
         self.file.metadata().is_ok_and(|file| self.check_stuck_at(&file))
     }
@@ -76,7 +76,7 @@ impl GrowingFile for ExternalFile {
             WriterState::Published => {
                 let (outcome, digest) = (Outcome::AlreadyCached, self.request.recorded_digest());
                 let completed = self.published.insert(Completed { outcome, digest }).clone();
-                // It may have grown between the two looks.
+                // It may have grown between the two checks.
                 let size = self.file.metadata()?.len();
                 Ok(self.snapshot_of(size, Some(FetchEnd::Whole(completed))))
             }

@@ -1,4 +1,4 @@
-//! Reading along with a fetch, in this process or in another: what has come so far, and then its end.
+//! Follows a fetch in this or another process: reads the bytes that have arrived, and then its end.
 
 use super::external::ExternalFile;
 use super::follower_poll::{FetchLoss, FollowerPoll};
@@ -16,24 +16,24 @@ use image_cache_model::{Expected, ImageId};
 use std::io;
 use std::sync::Arc;
 
-/// A reader's place in a fetch that it follows.
+/// A reader's position in a fetch that it follows.
 ///
-/// [`ReaderState`](super::reader_state::ReaderState) reads from it, and looks for the image elsewhere if it is
-/// [lost](FollowerPoll::Lost). Dropped before its end, it disturbs no other reader.
+/// [`ReaderState`](super::reader_state::ReaderState) reads from it, and looks for the image elsewhere if the fetch is
+/// [lost](FollowerPoll::Lost). A drop does not affect other readers.
 pub(crate) struct Follower {
     file: FollowedFile,
     image_id: ImageId,
     expected: Expected,
-    /// Whether the reader began this fetch: it alone may go on with the source if the cache fails.
+    /// Whether the reader started this fetch: only that reader may continue with the source if the cache fails.
     is_own: bool,
-    /// Where it reads next, and up to where.
+    /// The position of the next read, and the end of the range.
     position: u64,
     end: u64,
-    /// How long it waits for a writer that writes nothing; none if its own source or the readers themselves bring the bytes.
+    /// How long it waits for a writer without progress; `None` if the source is its own, or the readers fetch the bytes.
     patience: Option<Patience>,
-    /// Bytes that had come when it last looked.
+    /// Bytes that had arrived at the last check.
     received: u64,
-    /// The image's size, and whether it is cached, once it was verified.
+    /// The image's size, and whether it is cached, after the verification.
     verified: Option<(u64, bool)>,
 }
 
@@ -43,7 +43,7 @@ enum FollowedFile {
 }
 
 impl Follower {
-    /// Joins a fetch of this process; nothing if it is just going away.
+    /// Joins a fetch of this process; `None` if the fetch is ending.
     pub fn join(
         request: &Request,
         (progress, producer): (Arc<Progress>, Producer),
@@ -53,7 +53,7 @@ impl Follower {
         Some(Follower::new(request, FollowedFile::Local(file), is_patient))
     }
 
-    /// Reads along with the fetch that the reader began itself: it waits as long as its source takes.
+    /// Follows the fetch that the reader itself started: it waits without a timeout.
     pub fn of_own(
         request: &Request,
         progress: Arc<Progress>,
@@ -63,7 +63,7 @@ impl Follower {
         Follower { is_own: true, ..Follower::new(request, file, false) }
     }
 
-    /// Reads along with a fetch of another process.
+    /// Follows a fetch of another process.
     pub(super) fn of_external(request: &Request, file: ExternalFile) -> Follower {
         Follower::new(request, FollowedFile::External(Box::new(file)), true)
     }
@@ -90,7 +90,7 @@ impl Follower {
         }
     }
 
-    /// Reads what there is, without waiting.
+    /// Reads the available bytes, without waiting.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<FollowerPoll> {
         let wanted = self.position..self.end;
         let snapshot = self.file().snapshot(wanted)?;
@@ -98,7 +98,7 @@ impl Follower {
         if received > std::mem::replace(&mut self.received, received) {
             self.patience.iter_mut().for_each(Patience::renew);
         }
-        // A part has its bytes, whatever becomes of the others.
+        // All bytes of the range have been read, so the rest of the fetch does not matter.
         if self.position >= self.end && !matches!(snapshot.end, Some(FetchEnd::Whole(_))) {
             return Ok(FollowerPoll::End(Outcome::BeingCached));
         }
@@ -114,7 +114,7 @@ impl Follower {
             Some(FetchEnd::Abandoned | FetchEnd::NotStarted) => {
                 return Ok(FollowerPoll::Lost(FetchLoss::Abandoned));
             }
-            // A reader that goes on with its source reads to where that stands; the others need not.
+            // The reader that continues with its source first reads all bytes from before; the others start over.
             Some(FetchEnd::CacheFailed) if !self.is_own => {
                 return Ok(FollowerPoll::Lost(FetchLoss::CacheFailed));
             }
@@ -127,7 +127,7 @@ impl Follower {
         Ok(match snapshot.end {
             Some(FetchEnd::Whole(completed)) => FollowerPoll::End(completed.outcome),
             Some(_) => FollowerPoll::Lost(FetchLoss::CacheFailed),
-            // Flushing a large image to disk takes its time.
+            // Flushing a large image to disk may take long.
             None if snapshot.is_verifying => FollowerPoll::Pending,
             None => self.wait_or_give_up(snapshot.is_stuck),
         })
@@ -158,7 +158,8 @@ impl Follower {
         FollowerPoll::Lost(FetchLoss::Stuck)
     }
 
-    /// What the fetch was compared with need not be what this reader was promised. True once, if the image is cached.
+    /// Compares the image with what this reader expects, which may differ from what the fetch expected. True once, if the image
+    /// is cached.
     fn verify(&mut self, completed: &Completed, size: u64) -> io::Result<bool> {
         let cached = matches!(completed.outcome, Outcome::Cached(_) | Outcome::AlreadyCached);
         if self.verified.replace((size, cached)).is_some() {
@@ -169,29 +170,29 @@ impl Follower {
         Ok(cached)
     }
 
-    /// Whether the last byte of an image that is cached now has been read.
+    /// Whether the image is cached now, and its last byte has been read.
     pub fn is_hit(&self) -> bool {
         self.verified.is_some_and(|(size, cached)| cached && self.position >= size.min(self.end))
     }
 
-    /// Whether the reader began this fetch.
+    /// Whether the reader started this fetch.
     pub fn is_own(&self) -> bool {
         self.is_own
     }
 
-    /// Bytes that the image has in all, if that is known.
+    /// Total bytes of the image, if known.
     pub fn size(&mut self) -> Option<u64> {
         let verified = self.verified.map(|(size, _)| size);
         self.file().size().or(verified).or(self.expected.size)
     }
 
-    /// What was read from.
+    /// The bytes from which it has read.
     pub fn bytes(&mut self) -> io::Result<PartialBytes> {
         let position = self.position;
         self.file().bytes(position)
     }
 
-    /// Waits on this thread until there may be something, and fetches it if that is left to readers.
+    /// Waits on this thread until there may be bytes, and fetches them if readers fetch.
     pub fn wait(&mut self) -> io::Result<()> {
         let (position, at_most) = (self.position, self.patience.as_ref().map(Patience::left));
         self.file().wait(position, at_most)
@@ -199,7 +200,7 @@ impl Follower {
 }
 
 impl Follower {
-    /// Whether a task can wait for it; for a fetch of another process a thread does.
+    /// Whether a task can wait for it; a thread must wait for a fetch of another process.
     pub fn is_local(&self) -> bool {
         matches!(self.file, FollowedFile::Local(_))
     }
@@ -209,7 +210,7 @@ impl Follower {
         matches!(&self.file, FollowedFile::Local(file) if file.is_fetched_by_readers())
     }
 
-    /// Ready when there may be something to do.
+    /// Ready when there may be progress.
     pub fn poll_moved(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<()> {
         match &self.file {
             FollowedFile::Local(file) => file.poll_moved(self.position, context),
@@ -217,12 +218,12 @@ impl Follower {
         }
     }
 
-    /// How long to wait at most.
+    /// The maximum time to wait.
     pub fn patience(&self) -> Option<std::time::Duration> {
         self.patience.as_ref().map(Patience::left)
     }
 
-    /// Fetches the next bytes if that is left to readers and no reader does; whether there may be some now.
+    /// Fetches the next bytes if readers fetch and no other reader is fetching; true if there may be bytes now.
     pub fn try_fetch_next(&self) -> io::Result<bool> {
         match &self.file {
             FollowedFile::Local(file) => file.try_fetch_next(self.position),

@@ -1,49 +1,49 @@
-//! What a reader that follows a fetch finds when it looks.
+//! The result of polling a follower.
 
 use crate::outcome::Outcome;
 use image_cache_model::ImageId;
 use std::io;
 
-/// What there is to do next for a reader that follows.
+/// The result of one read of a follower.
 #[derive(Debug)]
 pub(crate) enum FollowerPoll {
-    /// So many bytes were read, the next ones of the image.
+    /// The number of bytes that were read, the next ones of the image.
     Bytes(usize),
-    /// The image is cached, and this is where the reader stands in it. Told once, if there is more to read.
+    /// The image is cached; the position of the reader in it. Returned once, if there is more to read.
     Published(u64, Outcome),
-    /// The image is whole and verified, and has been read to its end.
+    /// The image is complete and verified, and has been read to its end.
     End(Outcome),
     /// There is nothing to read yet.
     Pending,
-    /// There will be nothing more to read here.
+    /// This fetch will have no more bytes.
     Lost(FetchLoss),
 }
 
-/// Why there is nothing more to read.
+/// Why a fetch was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchLoss {
-    /// The writer went away.
+    /// The writer ended.
     Abandoned,
-    /// The cache failed; the source is sound.
+    /// The cache failed; the source still works.
     CacheFailed,
-    /// Nothing came for too long.
+    /// There was no progress for too long.
     Stuck,
 }
 
 impl FetchLoss {
-    /// The error of a reader that has no way to go on.
+    /// The error of a reader that cannot continue.
     pub fn error(self, id: &ImageId) -> io::Error {
         let (kind, why) = match self {
-            FetchLoss::Abandoned => (io::ErrorKind::ConnectionAborted, "its fetch was broken off"),
+            FetchLoss::Abandoned => (io::ErrorKind::ConnectionAborted, "its fetch was interrupted"),
             FetchLoss::CacheFailed => {
                 (io::ErrorKind::Other, "the cache failed while it was fetched")
             }
             FetchLoss::Stuck => {
-                (io::ErrorKind::TimedOut, "nothing has come from its writer for too long")
+                (io::ErrorKind::TimedOut, "its writer has made no progress for too long")
             }
         };
         let words = format!(
-            "image {id}: {why}, and this reader has no source of its own; read it again, with a fetch function"
+            "image {id}: {why}, and this reader has no source of its own; read it again with a source"
         );
         io::Error::new(kind, words)
     }

@@ -1,4 +1,4 @@
-//! The growing file of a fetch, as a follower sees it.
+//! The interface of a fetch's growing file for a follower.
 
 use super::partial_bytes::PartialBytes;
 use crate::outcome::Outcome;
@@ -8,56 +8,56 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The growing file of a fetch, in this process or in another. A [`Follower`](super::follower::Follower) reads it; dropped, it
-/// disturbs neither the fetch nor its other readers.
+/// The growing file of a fetch, in this process or in another. A [`Follower`](super::follower::Follower) reads it; a drop affects
+/// neither the fetch nor other readers.
 pub(super) trait GrowingFile {
-    /// What may be read now. `wanted` is what the reader has not read yet: whether the writer has ended is found out only if
-    /// there is nothing of it.
+    /// The bytes that may be read now. `wanted` is the range that the reader has not read yet: the writer is checked only if none
+    /// of it is available.
     fn snapshot(&mut self, wanted: Range<u64>) -> io::Result<Snapshot>;
 
     /// The bytes up to `position`, which a reader has read.
     fn bytes(&self, position: u64) -> io::Result<PartialBytes>;
 
-    /// Bytes that the image has in all, if its fetch knows.
+    /// Total bytes of the image, if the fetch knows.
     fn size(&self) -> Option<u64>;
 
-    /// Asks the writer for a sign of life, if it can give one; whether it has answered the one before.
+    /// Pings the writer, if it can answer; true if it has answered the previous ping.
     fn ping_writer(&mut self) -> bool;
 
-    /// The writer writes nothing: other readers need not wait to find that out.
+    /// Remembers that the writer makes no progress, so that other readers need not wait for it.
     fn remember_stuck(&mut self);
 
-    /// Waits on this thread until there may be bytes behind `position`, and fetches them if that is left to readers.
+    /// Waits on this thread until there may be bytes after `position`, and fetches them if readers fetch.
     fn wait(&mut self, position: u64, at_most: Option<Duration>) -> io::Result<()>;
 }
 
-/// What may be read at one moment.
+/// The readable bytes at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub bytes: PartialBytes,
     pub end: Option<FetchEnd>,
-    /// Whether the source has ended, and the image is verified and published now.
+    /// Whether the source has ended, and the image is being verified and published.
     pub is_verifying: bool,
-    /// Whether the writer was found to write nothing, and has written nothing since.
+    /// Whether the writer is known to make no progress, and has written nothing since.
     pub is_stuck: bool,
 }
 
 /// How a fetch ended.
 #[derive(Debug, Clone)]
 pub(crate) enum FetchEnd {
-    /// There is nothing to follow: it is cached already, refused, or the cache failed.
+    /// There is nothing to follow: the image is already cached or refused, or the cache failed.
     NotStarted,
-    /// The image is whole and verified.
+    /// The image is complete and verified.
     Whole(Completed),
-    /// The source failed or lied.
+    /// The source failed, or its bytes are not the expected ones.
     Failed(Arc<io::Error>),
-    /// The reader that had the source went away.
+    /// The reader with the source was dropped.
     Abandoned,
-    /// The source is sound, but the cache cannot keep what comes.
+    /// The source works, but the cache cannot store its bytes.
     CacheFailed,
 }
 
-/// A whole, verified image.
+/// A complete, verified image.
 #[derive(Debug, Clone)]
 pub(crate) struct Completed {
     pub outcome: Outcome,

@@ -9,18 +9,18 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The growing file of a fetch in this process. While it lives, the fetch has a reader: dropped as the last one, it leaves the
-/// fetch to be broken off, or to go on alone, as is configured.
+/// The growing file of a fetch in this process. It counts as a reader of the fetch: after the drop of the last one, the fetch is
+/// abandoned or continues alone, as configured.
 pub(super) struct LocalFile {
     progress: Arc<Progress>,
     /// The source, if it belongs to all readers.
     source: Option<Arc<dyn SharedSource>>,
-    /// Whether a task reads the source, which needs its runtime: that may have stopped, or wait for this very thread.
+    /// Whether a task reads the source. Its runtime may have stopped, or may wait for this thread.
     is_task: bool,
 }
 
 impl LocalFile {
-    /// Joins a fetch; nothing if it is just going away.
+    /// Joins a fetch; `None` if the fetch is ending.
     pub fn join(progress: Arc<Progress>, producer: &Producer) -> Option<LocalFile> {
         let source = match producer {
             Producer::AnyReader(source) => Some(source.upgrade()?),
@@ -56,7 +56,7 @@ impl GrowingFile for LocalFile {
         self.progress.size()
     }
 
-    /// A task that is alive only waits for its source.
+    /// A task that answers only waits for its source.
     fn ping_writer(&mut self) -> bool {
         self.is_task && self.progress.ping()
     }
@@ -77,7 +77,7 @@ impl GrowingFile for LocalFile {
 }
 
 impl LocalFile {
-    /// Ready when there may be something to do.
+    /// Ready when there may be progress.
     pub fn poll_moved(
         &self,
         position: u64,
@@ -87,7 +87,7 @@ impl LocalFile {
         self.progress.poll_moved(position, look, context)
     }
 
-    /// Fetches the next bytes if that is left to readers and no reader does; whether there may be some now.
+    /// Fetches the next bytes if readers fetch and no other reader is fetching; true if there may be bytes now.
     pub fn try_fetch_next(&self, position: u64) -> io::Result<bool> {
         self.source.as_ref().map_or(Ok(false), |source| source.try_fetch_next(position))
     }

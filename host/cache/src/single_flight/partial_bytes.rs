@@ -1,12 +1,12 @@
-//! The bytes of a fetch that have come so far.
+//! The bytes of a fetch that have arrived so far.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
-/// Those in its file, and those that the cache failed to write there. They stay readable
-/// when the file is published, set aside or removed.
+/// The bytes in the file, and those that the cache failed to write to it. They stay readable when the file is published,
+/// quarantined or removed.
 #[derive(Debug, Clone)]
 pub(crate) struct PartialBytes {
     file: Arc<File>,
@@ -15,7 +15,7 @@ pub(crate) struct PartialBytes {
 }
 
 impl PartialBytes {
-    /// With pending bytes, which are not in the file.
+    /// The first `written` bytes of a file, and pending bytes, which are not in the file.
     pub fn new(file: Arc<File>, written: u64, pending: Arc<[u8]>) -> Self {
         PartialBytes { file, written, pending }
     }
@@ -35,19 +35,19 @@ impl PartialBytes {
         self.written + self.pending.len() as u64
     }
 
-    /// The last byte, if it is one of those that could not be written.
+    /// The last byte, if it could not be written.
     pub fn last_pending(&self) -> Option<u8> {
         self.pending.last().copied()
     }
 
-    /// Reads from `position` on; nothing only at the end.
+    /// Reads from `position` on; returns 0 only at the end.
     pub fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
         let Some(past) = position.checked_sub(self.written) else {
             let left = usize::try_from(self.written - position).unwrap_or(usize::MAX);
             let wanted = left.min(buf.len());
             let count = self.file.read_at(&mut buf[..wanted], position)?;
             if count == 0 && wanted > 0 {
-                let message = "the file was cut short by somebody while it was read";
+                let message = "another process truncated the file while it was read";
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
             }
             return Ok(count);

@@ -1,8 +1,8 @@
-//! How long a reader waits for a writer that writes nothing.
+//! How long a reader waits for a writer without progress.
 
 use std::time::{Duration, Instant};
 
-/// How long nothing may come, counted from the first look that finds nothing new.
+/// The maximum time without progress, from the first check that finds nothing new.
 #[derive(Debug)]
 pub(super) struct Patience {
     time: Duration,

@@ -1,4 +1,4 @@
-//! How far a fetch has come, told by its fill to all its followers.
+//! The progress of a fetch, which its fill publishes to all followers.
 
 mod polling;
 
@@ -18,18 +18,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-/// What a fill and its followers share: how far the fetch has come, and how it ended.
+/// The state that a fill and its followers share: the progress of the fetch, and how it ended.
 ///
-/// The fill alone writes, and tells the end exactly once; the first end counts. Followers read, wait, and are woken at each
-/// step. A fill that is dropped ends it as abandoned, so that no follower waits for ever.
+/// Only the fill writes; the first end counts. Followers read, wait, and are woken at each step. The drop of a fill ends it as
+/// abandoned, so that no follower waits forever.
 #[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<ProgressState>,
     changed: Condvar,
-    /// Whether a reader waits for bytes, so that they are written as they come and not by the block.
+    /// Whether a reader waits for bytes, so that they are written on arrival and not in blocks.
     awaited: AtomicBool,
     file: OnceLock<Arc<File>>,
-    /// Bytes that the image has in all, if the reader that began the fetch knew.
+    /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
 }
 
@@ -38,39 +38,39 @@ struct ProgressState {
     phase: FetchPhase,
     /// Bytes of the file that may be read.
     written: u64,
-    /// Those behind them, if the cache failed to write them.
+    /// The bytes after them that the cache failed to write.
     pending: Arc<[u8]>,
-    /// Whether the source has ended, and the image is verified and published now.
+    /// Whether the source has ended, and the image is being verified and published.
     is_verifying: bool,
-    /// How much was written when it was found to write nothing.
+    /// The written bytes when it was found to make no progress.
     stuck_at: Option<u64>,
-    /// The tasks that wait as threads do at the condition variable.
+    /// The waiting tasks; threads wait at the condition variable.
     wakers: Vec<Waker>,
-    /// The task that reads the source, if it waits to be asked.
+    /// The waker of the task that reads the source, if it waits for demand.
     pump_waker: Option<Waker>,
-    /// How many follow.
+    /// Number of followers.
     readers: usize,
-    /// Whether one of them has waited for bytes.
+    /// Whether a follower has waited for bytes.
     has_demand: bool,
-    /// Whether the task that reads the source was asked for a sign of life, and has given none yet.
+    /// Whether the task that reads the source was pinged and has not answered yet.
     owes_pong: bool,
 }
 
 #[derive(Debug, Clone)]
 enum FetchPhase {
-    /// It is not known yet whether anything will be cached.
+    /// It is not known yet whether the image will be cached.
     Starting,
     Running(Producer),
     Ended(FetchEnd),
 }
 
 impl Progress {
-    /// Of a fetch that is about to start.
+    /// The progress of a fetch that is about to start.
     pub fn starting(size: Option<u64>) -> Arc<Progress> {
         Progress::new(FetchPhase::Starting, size)
     }
 
-    /// Of a fetch past the cache, which nobody follows.
+    /// The progress of a fetch that bypasses the cache, which has no followers.
     pub fn detached() -> Arc<Progress> {
         Progress::new(FetchPhase::Ended(FetchEnd::NotStarted), None)
     }
@@ -97,12 +97,12 @@ impl Progress {
         })
     }
 
-    /// Where its bytes lie.
+    /// Sets the file with its bytes.
     pub fn set_file(&self, file: Arc<File>) {
         let _ = self.file.set(file);
     }
 
-    /// From now on it can be followed, unless it has ended already.
+    /// Allows followers, unless it has already ended.
     pub fn publish_producer(&self, producer: Producer) {
         let mut state = self.state();
         if matches!(state.phase, FetchPhase::Starting) {
@@ -111,7 +111,7 @@ impl Progress {
         }
     }
 
-    /// So many bytes of the file may be read.
+    /// Sets the number of bytes of the file that may be read.
     pub fn set_written(&self, written: u64) {
         let mut state = self.state();
         state.written = written;
@@ -119,30 +119,30 @@ impl Progress {
         self.wake(state);
     }
 
-    /// The source has ended; verifying and publishing may take as long as the disk does.
+    /// The source has ended; verifying and publishing may take long on a slow disk.
     pub fn set_verifying(&self) {
         self.state().is_verifying = true;
     }
 
-    /// It was found to write nothing: other readers need not find that out, too.
+    /// Remembers that it makes no progress, so that other readers need not wait for it.
     pub fn remember_stuck(&self) {
         let mut state = self.state();
         state.stuck_at = Some(state.written);
         self.wake(state);
     }
 
-    /// Whether it was found to write nothing, and has written nothing since.
+    /// Whether it is known to make no progress, and has written nothing since.
     pub fn is_stuck(&self) -> bool {
         self.state().is_stuck()
     }
 
-    /// The first end counts.
+    /// Ends the fetch; the first end counts.
     pub fn end(&self, end: FetchEnd) {
         self.end_with(Vec::new(), end, || ());
     }
 
-    /// The same, with the last bytes, which are not in the file. What is left for others is put in its `place`
-    /// so that nobody sees the one without the other.
+    /// Ends the fetch, with the last bytes, which are not in the file. `place` hands over the source under the same lock, so that
+    /// no reader sees the end without the source.
     pub fn end_with(&self, pending: Vec<u8>, end: FetchEnd, place: impl FnOnce()) {
         let mut state = self.state();
         place();
@@ -154,17 +154,17 @@ impl Progress {
         self.wake(state);
     }
 
-    /// Whether it has ended, one way or another.
+    /// Whether it has ended, in any way.
     pub fn has_ended(&self) -> bool {
         matches!(self.state().phase, FetchPhase::Ended(_))
     }
 
-    /// Whether a reader waits for the bytes that come next.
+    /// Whether a reader waits for the next bytes.
     pub fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is known whether there is anything to follow: its producer, if so.
+    /// Waits until it is known whether there is a fetch to follow; returns its producer if so.
     pub fn wait_for_producer(&self) -> Option<Producer> {
         let mut state = self.state();
         loop {
@@ -176,19 +176,19 @@ impl Progress {
         }
     }
 
-    /// How far it has come, unless it has ended or nothing is known yet.
+    /// Its progress, unless it is starting or has ended.
     pub fn progress_info(&self) -> Option<FetchProgress> {
         let state = self.state();
         let is_running = matches!(state.phase, FetchPhase::Running(_));
         is_running.then_some(FetchProgress { bytes: state.written, size: self.size })
     }
 
-    /// Bytes that the image has in all, if the reader that began the fetch knew.
+    /// Total bytes of the image, if the reader that started the fetch knew.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// What may be read now; an error if nothing was ever written.
+    /// The bytes that may be read now; an error if it has no file.
     pub fn snapshot(&self) -> io::Result<Snapshot> {
         let state = self.state();
         let file = self.file.get().ok_or_else(|| io::Error::other("the fetch has no file"))?;
@@ -201,7 +201,7 @@ impl Progress {
         Ok(Snapshot { bytes, end, is_verifying, is_stuck })
     }
 
-    /// Sleeps until there is something behind `position`, the end, or the time is up; or shorter.
+    /// Waits for bytes after `position`, the end, or the timeout; may return earlier.
     pub fn wait(&self, position: u64, at_most: Option<Duration>) {
         let state = self.state();
         if !state.has_moved(position) {
@@ -209,8 +209,8 @@ impl Progress {
         }
     }
 
-    /// The same, unless `look` finds something. What it looks at must be followed by a
-    /// [`notify`](Self::notify) when it changes.
+    /// Like [`wait`](Self::wait) without a timeout, unless `look` finds something. A change of what `look` checks must be
+    /// followed by [`notify`](Self::notify).
     pub fn wait_unless<T>(&self, position: u64, look: impl FnOnce() -> Option<T>) -> Option<T> {
         let state = self.state();
         if state.has_moved(position) {
@@ -223,7 +223,7 @@ impl Progress {
         found
     }
 
-    /// Wakes all that wait, for a change that is not noted here: those that wait look again.
+    /// Wakes all waiters after a change outside this state; they check again.
     pub fn notify(&self) {
         self.wake(self.state());
     }
@@ -231,7 +231,7 @@ impl Progress {
     fn sleep(&self, mut state: MutexGuard<'_, ProgressState>, at_most: Option<Duration>) {
         let asked_before = self.awaited.swap(true, Ordering::Relaxed);
         if !asked_before && let Some(pump_waker) = state.pump_waker.take() {
-            // Not with the lock held: what a waker does is unknown. The reader that asked looks again.
+            // Not while holding the lock, because a waker may run any code. The reader then checks again.
             drop(state);
             return pump_waker.wake();
         }
@@ -265,12 +265,12 @@ impl Progress {
 
 /// The followers, counted for the producer.
 impl Progress {
-    /// One more.
+    /// Adds a follower.
     pub fn join(&self) {
         self.state().readers += 1;
     }
 
-    /// One less; how many are left.
+    /// Removes a follower; returns the number of remaining ones.
     pub fn leave(&self) -> usize {
         let mut state = self.state();
         state.readers = state.readers.saturating_sub(1);

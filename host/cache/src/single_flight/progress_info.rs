@@ -1,27 +1,26 @@
-//! What a fetch shows to the outside: how far it has come, and where a reader's bytes come from.
+//! The public information about a fetch: its progress, and the origin of a reader's bytes.
 
-/// How far the fetch of an image in this process has come; see
-/// [`ImageCache::progress`](crate::ImageCache::progress).
+/// The progress of an image's fetch in this process; see [`ImageCache::progress`](crate::ImageCache::progress).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchProgress {
-    /// Bytes that lie in the growing file: readers can have all of them but the last one.
+    /// Bytes in the growing file; readers can get all except the last one.
     pub bytes: u64,
-    /// Bytes that the image has in all, if the reader that began the fetch knew.
+    /// Total bytes of the image, if the reader that started the fetch knew.
     pub size: Option<u64>,
 }
 
 /// Where a reader found its image when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// In the cache.
+    /// The image was cached.
     Cached,
-    /// Being fetched, here or by another process: it reads along.
+    /// The image was being fetched, by this or another process: the reader follows.
     Shared,
-    /// Nowhere: it began the fetch, and others may read along.
+    /// The image was not there: the reader started the fetch, and others may follow.
     Fetching,
-    /// At its own source, past the cache: the driver refuses the image, there is no room, the cache failed,
-    /// or what is cached is not what was expected.
+    /// The reader uses its own source, without the cache: the driver refuses the image, there is no room, the cache failed, or
+    /// the cached image is not the expected one.
     Passing,
 }
 

@@ -1,4 +1,4 @@
-//! Reading an image from the cache, from a fetch that runs, or from the source.
+//! Reads an image from the cache, from a running fetch, or from the source.
 
 use super::follower::Follower;
 use super::progress_info::Route;
@@ -13,15 +13,15 @@ use std::io::Read;
 use std::sync::Arc;
 use std::{fmt, io};
 
-/// Reads an image that is cached, being fetched, or fetched now; see
+/// Reads an image that is cached or being fetched, or fetches it; see
 /// [`ImageCache::get_or_fetch`](crate::ImageCache::get_or_fetch).
 ///
-/// Its end is that of a whole, verified image, and its last byte waits for the verdict. After an error it
-/// stays in error. Dropped before its end it counts nothing, and disturbs no other reader.
+/// It ends only after a complete, verified image; the last byte is withheld until the verification. After an error, all further
+/// reads fail. A drop before the end counts no hit and does not affect other readers.
 pub struct FetchReader {
     state: ReaderState<CachingReader<LazySource>>,
     fetch: Option<OpenSource>,
-    /// The fetch that this reader began, whose source it takes if the cache fails.
+    /// The fetch that this reader started, whose source it takes if the cache fails.
     own_fetch: Option<Arc<SharedFetch>>,
     ended: ReaderEnd,
     image_size: Option<u64>,
@@ -50,14 +50,14 @@ impl FetchReader {
         self.state.route()
     }
 
-    /// Bytes in the whole image, if that was known when it was opened: from the cache, or from what was expected
-    /// by the reader that began the fetch.
+    /// Bytes of the whole image, if known at opening: from the cache, or from the expected size of the reader that started the
+    /// fetch.
     pub fn image_size(&self) -> Option<u64> {
         self.image_size
     }
 
-    /// What became of the image in the cache, once the end was reached:
-    /// [`AlreadyCached`](Outcome::AlreadyCached) where it was there, or came there by another process.
+    /// The outcome for the image, after the end was reached: [`AlreadyCached`](Outcome::AlreadyCached) if it was cached, or
+    /// another process cached it.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.ended {
             ReaderEnd::With(outcome) => Some(outcome),
@@ -66,7 +66,7 @@ impl FetchReader {
         }
     }
 
-    /// Does what is next; how many bytes there are, or nothing if it is to be called again.
+    /// Executes the action; the number of bytes, or `None` if the caller must call again.
     fn act(&mut self, action: Action, buf: &mut [u8]) -> io::Result<Option<usize>> {
         match action {
             Action::Bytes(range, hit) => {
@@ -95,7 +95,7 @@ impl FetchReader {
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
-        let gone = || io::Error::other("its source is gone");
+        let gone = || io::Error::other("its source is not available");
         let fill = match need {
             SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
@@ -139,7 +139,7 @@ impl Read for FetchReader {
             ReaderEnd::No => {}
             ReaderEnd::With(_) => return Ok(0),
             ReaderEnd::Failed(kind) => {
-                return Err(io::Error::new(*kind, "the stream failed before"));
+                return Err(io::Error::new(*kind, "the stream has already failed"));
             }
         }
         loop {

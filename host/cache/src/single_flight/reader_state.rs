@@ -1,6 +1,6 @@
-//! A reader's way to the bytes of an image: where it reads, and where it goes on when that ends.
+//! A reader's state machine: where it reads an image, and where it continues after that fails.
 //!
-//! It never waits: its owner, a thread or a task, does so, and attaches the source when that is needed.
+//! It never waits: its owner, a thread or a task, waits, and attaches the source if one is needed.
 
 use super::follower::Follower;
 use super::follower_poll::{FetchLoss, FollowerPoll};
@@ -19,58 +19,58 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What the owner does next.
+/// The next action of the owner.
 pub(crate) enum Action {
-    /// These bytes of the buffer are the next ones; the hit is counted when they are delivered.
+    /// These bytes of the buffer are the next ones; the hit is counted when they are returned.
     Bytes(Range<usize>, Option<PendingHit>),
-    /// The end of a whole, verified image.
+    /// The end of a complete, verified image.
     End(Outcome, Option<PendingHit>),
-    /// The owner calls again, now.
+    /// The owner calls again at once.
     Again,
     /// The owner waits for the [follower](ReaderState::follower), and calls again.
     Wait,
-    /// The owner reads from its [own source](ReaderState::own_source), and [compares](ReaderState::compare) what comes.
+    /// The owner reads from its [own source](ReaderState::own_source), and [compares](ReaderState::compare) the bytes.
     ReadSource,
-    /// The owner attaches a source by the token, and calls again.
+    /// The owner attaches a source with the token, and calls again.
     NeedSource(SourceNeed, SourceToken),
 }
 
-/// What the source is needed for.
+/// Why a source is needed.
 pub(crate) enum SourceNeed {
-    /// The image is to be fetched: for all, or only verified.
+    /// The image must be fetched: for all readers, or only verified.
     Fetch(Box<Fill>),
-    /// The fetch that this reader began goes on past the cache, from its source as it stands; the byte was read already, and
-    /// withheld.
+    /// The fetch that this reader started continues without the cache, from the current position of its source; the byte was
+    /// already read, and withheld.
     Resume(Option<u8>),
 }
 
-/// The right to attach a source, once. A reader whose owner drops it can only fail.
+/// The right to attach a source once. If the owner drops it, the reader fails.
 #[must_use = "without a source the reader fails"]
 pub(crate) struct SourceToken(());
 
 impl SourceToken {
-    /// The reader follows a fetch that its owner has begun for all.
+    /// The reader follows a fetch that its owner has started for all readers.
     pub fn attach_shared<S>(self, state: &mut ReaderState<S>, own_fetch: Follower) {
         state.stage = Stage::Follower(own_fetch);
     }
 
-    /// The reader reads from this source alone.
+    /// Only this reader reads this source.
     pub fn attach<S>(self, state: &mut ReaderState<S>, source: S) {
         state.stage = Stage::Source(source);
     }
 }
 
-/// A reader's way, of which `S` is its own source.
+/// A reader's state machine; `S` is the type of its own source.
 ///
-/// The owner [begins](Self::begin) it and calls [`step`](Self::step) until the end or an error, after which it must not go on.
-/// Dropped before that, it counts no hit.
+/// The owner calls [`begin`](Self::begin), and then [`step`](Self::step) until the end or an error. After an error it must not
+/// call it again. A drop before the end counts no hit.
 pub(crate) struct ReaderState<S> {
     request: Request,
     stage: Stage<S>,
     replay_check: ReplayCheck,
     hit: Option<PendingHit>,
     has_source: bool,
-    /// What became of the fetch that was followed, if its end is read from the cache.
+    /// The outcome of the followed fetch, if the rest of the image is read from the cache.
     outcome: Option<Outcome>,
 }
 
@@ -78,24 +78,24 @@ enum Stage<S> {
     Cached(CachedReader),
     Follower(Follower),
     Source(S),
-    /// Nothing was attached yet.
+    /// No source is attached yet.
     NoSource,
 }
 
 impl<S> ReaderState<S> {
-    /// With or without a source to fall back on.
+    /// `has_source`: whether the owner can provide a source.
     pub fn new(request: Request, has_source: bool) -> Self {
         let replay_check = ReplayCheck::nothing(request.image_id.clone(), request.range.start);
         let (stage, hit, outcome) = (Stage::NoSource, None, None);
         ReaderState { request, stage, replay_check, hit, has_source, outcome }
     }
 
-    /// Where it found the image at first.
+    /// Where it found the image when it was opened.
     pub fn route(&self) -> Route {
         self.request.route.unwrap_or(Route::Passing)
     }
 
-    /// Bytes in the whole image, if that is known.
+    /// Bytes of the whole image, if known.
     pub fn image_size(&mut self) -> Option<u64> {
         match &mut self.stage {
             Stage::Cached(reader) => Some(reader.image_size()),
@@ -108,7 +108,7 @@ impl<S> ReaderState<S> {
         &self.request
     }
 
-    /// Looks for the image; nothing if there is none, and no source.
+    /// Looks for the image; `None` if it is not found and there is no source.
     pub fn begin(&mut self) -> Option<io::Result<Action>> {
         let resolved = self.request.resolve_again(FetchLoss::Abandoned, self.has_source)?;
         Some(self.enter(resolved, FetchLoss::Abandoned))
@@ -119,36 +119,36 @@ impl<S> ReaderState<S> {
         if let Stage::Follower(follower) = &mut self.stage { Some(follower) } else { None }
     }
 
-    /// The source that it reads alone.
+    /// The source that only this reader reads.
     pub fn own_source(&mut self) -> Option<&mut S> {
         if let Stage::Source(source) = &mut self.stage { Some(source) } else { None }
     }
 
-    /// The same, to look at.
+    /// The same source, by shared reference.
     pub fn source(&self) -> Option<&S> {
         if let Stage::Source(source) = &self.stage { Some(source) } else { None }
     }
 
-    /// Whether it reads from the cache, where whole blocks are read most cheaply.
+    /// Whether it reads from the cache, where reads of whole blocks are the fastest.
     pub fn is_cached(&self) -> bool {
         matches!(self.stage, Stage::Cached(_))
     }
 
-    /// Whether what comes is compared with what was handed out.
+    /// Whether it compares bytes with those that were already returned.
     pub fn has_started_over(&self) -> bool {
         self.replay_check.is_compared()
     }
 
-    /// Takes what came from the own source (nothing is the end), and answers how many of its first bytes were handed out
-    /// already.
+    /// Takes bytes from its own source (none means the end), and returns how many of the first ones were already returned to the
+    /// reader.
     pub fn compare(&mut self, received: &[u8]) -> io::Result<usize> {
         self.replay_check.take(received)
     }
 
-    /// Reads what there is.
+    /// Reads the available bytes.
     pub fn step(&mut self, buf: &mut [u8]) -> io::Result<Action> {
         match &mut self.stage {
-            Stage::NoSource => Err(io::Error::other("its source is gone")),
+            Stage::NoSource => Err(io::Error::other("its source is not available")),
             Stage::Source(_) => Ok(Action::ReadSource),
             Stage::Cached(reader) => match reader.read(buf) {
                 Ok(count) => {
@@ -178,7 +178,7 @@ impl<S> ReaderState<S> {
         }
     }
 
-    /// No bytes are the end.
+    /// Without bytes, this is the end.
     fn deliver(
         &mut self,
         received: &[u8],
@@ -200,7 +200,7 @@ impl<S> ReaderState<S> {
             inner.metrics.counters().shared += u64::from(route == Route::Shared);
             route
         });
-        // To read along to the end is a hit, as to read a cached image.
+        // Following to the end is a hit, like reading a cached image.
         self.hit = (route != Route::Fetching).then(|| PendingHit::new(inner, image_id));
         match resolved {
             Resolved::Cached(mut reader) => {
@@ -237,8 +237,8 @@ impl<S> ReaderState<S> {
         self.enter(resolved, loss)
     }
 
-    /// What was followed is a cached image now: what this reader has not read yet is verified like any other read. It
-    /// reads on in the file that it has if that has left the cache already, or if its digests cannot be had.
+    /// The followed image is now cached: the rest is verified like any other read. If the image is no longer cached, or its
+    /// digests are not available, the reader continues with its open file.
     fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Action> {
         let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
         let (from, Request { inner, image_id, range, .. }) = (follower.bytes()?, &self.request);
@@ -256,13 +256,13 @@ impl<S> ReaderState<S> {
             }
             Err(error @ Error::Corrupt { .. }) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(image = %image_id, %error, "what is read along is not verified again");
+                tracing::warn!(image = %image_id, %error, "the rest of the followed image is not verified again");
             }
         }
         Ok(Action::Again)
     }
 
-    /// The cached file cannot be read: a reader that has a source goes on with that.
+    /// The cached file cannot be read: a reader with a source continues with that.
     fn leave_cached(&mut self, error: io::Error) -> io::Result<Action> {
         let Stage::Cached(reader) = &self.stage else { return Ok(Action::Again) };
         if !self.has_source || error.kind() == io::ErrorKind::Interrupted {
@@ -272,7 +272,7 @@ impl<S> ReaderState<S> {
         self.fetch_again(from, &error)
     }
 
-    /// What was handed out stands in `from`.
+    /// `from` contains the bytes that were already returned.
     fn fetch_again(&mut self, from: PartialBytes, error: &io::Error) -> io::Result<Action> {
         tracing::warn!(image = %self.request.image_id, %error, "the cached image cannot be read to its end; it is fetched");
         self.outcome = None;

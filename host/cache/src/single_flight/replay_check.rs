@@ -1,35 +1,35 @@
-//! What a reader has handed out, and whether what comes after it started over is the same.
+//! Checks after a restart that a reader gets the same bytes as before.
 
 use super::partial_bytes::PartialBytes;
 use image_cache_model::ImageId;
 use std::io;
 
-/// Bytes that are compared at once.
+/// Number of bytes that are compared at once.
 const PART: usize = 64 * 1024;
 
-/// How much of an image a reader has handed out.
+/// The bytes of an image that a reader has returned.
 ///
-/// If the reader starts over, all of it comes again, to be compared and not to be handed out.
+/// If the reader starts over, these bytes arrive again: they are compared and not returned.
 pub(crate) struct ReplayCheck {
     image_id: ImageId,
-    /// Where in the image the first of them lies.
+    /// The position of the first of them in the image.
     start: u64,
     bytes: u64,
-    /// While they come again: where they stand, and how many have come and were the same.
+    /// While they arrive again: the earlier bytes, and how many were equal so far.
     compared: Option<(PartialBytes, u64)>,
 }
 
 impl ReplayCheck {
-    /// Nothing yet, of what begins at `start`.
+    /// Starts with no bytes, at this position.
     pub fn nothing(image_id: ImageId, start: u64) -> Self {
         ReplayCheck { image_id, start, bytes: 0, compared: None }
     }
 
-    /// Takes what comes (nothing is the end), and answers how many of its first bytes were handed out
-    /// before; the others are handed out now.
+    /// Takes the next bytes (none means the end), and returns how many of the first ones were already returned; the others are
+    /// new.
     ///
     /// # Errors
-    /// It differs from what was handed out, or ends before that.
+    /// If they differ from the earlier bytes, or end before them.
     pub fn take(&mut self, received: &[u8]) -> io::Result<usize> {
         let Some((from, compared)) = &mut self.compared else {
             self.bytes += received.len() as u64;
@@ -48,15 +48,15 @@ impl ReplayCheck {
         Ok(again.len())
     }
 
-    /// Whether what comes is compared with what was handed out.
+    /// Whether the next bytes are compared with earlier ones.
     pub fn is_compared(&self) -> bool {
         self.compared.is_some()
     }
 
-    /// The reader starts over. What it handed out stands in `from`.
+    /// The reader starts over. `from` contains the bytes that it has returned.
     pub fn start_over(&mut self, from: PartialBytes) {
         match &mut self.compared {
-            // Not all of it had come again; what had was the same.
+            // The previous comparison had not finished; it found no difference.
             Some((_, compared)) => *compared = 0,
             None if self.bytes == 0 => {}
             None => self.compared = Some((from, 0)),
@@ -64,7 +64,7 @@ impl ReplayCheck {
     }
 }
 
-/// Whether these bytes are those that stand in `from` at this position.
+/// Whether `from` contains these bytes at this position.
 fn is_same(from: &PartialBytes, bytes: &[u8], mut position: u64) -> io::Result<bool> {
     let mut known = vec![0; bytes.len().min(PART)];
     for part in bytes.chunks(PART) {
@@ -80,7 +80,7 @@ fn is_same(from: &PartialBytes, bytes: &[u8], mut position: u64) -> io::Result<b
 
 fn different(id: &ImageId) -> io::Error {
     let words = format!(
-        "image {id} had to be fetched anew, and what comes is not what this reader has got already; read it again from its beginning"
+        "image {id} had to be fetched again, and its bytes differ from those that this reader already has; read it again from the beginning"
     );
     io::Error::new(io::ErrorKind::InvalidData, words)
 }

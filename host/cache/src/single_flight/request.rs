@@ -1,4 +1,4 @@
-//! What a reader asks for.
+//! The request of a reader.
 
 use super::progress_info::Route;
 use crate::cache::CacheInner;
@@ -7,22 +7,22 @@ use image_cache_model::{Checksum, Expected, ImageId};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// An image that is wanted.
+/// The requested image and range.
 #[derive(Clone)]
 pub(crate) struct Request {
     pub inner: Arc<CacheInner>,
     pub image_id: ImageId,
     pub expected: Expected,
-    /// The part of it that is wanted, which may reach beyond its end.
+    /// The requested range, which may extend beyond the image's end.
     pub range: Range<u64>,
-    /// Where its reader found it at first; known from the beginning if it is a part of what another reader found.
+    /// Where the reader first found it; set from the beginning for a range that joins another reader's fetch.
     pub route: Option<Route>,
     /// Whether a cached file could not be read to its end.
     pub distrusts_cached: bool,
 }
 
 impl Request {
-    /// The MD5 in the record, if one is expected: the writer may have expected less.
+    /// The MD5 in the record, if this reader expects one: the writer may not have expected it.
     pub fn recorded_digest(&self) -> Option<Checksum> {
         self.expected.md5.as_ref()?;
         let metadata = &self.inner.metadata;

@@ -1,4 +1,4 @@
-//! Finding where the bytes of an image come from at this moment.
+//! Finds where the bytes of an image are available now.
 
 use super::external::ExternalFile;
 use super::follower::Follower;
@@ -14,18 +14,18 @@ use image_cache_model::OtherWriter;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Looks that may fall between the steps of another fetch before the image is fetched past the cache.
+/// Attempts that may interfere with the steps of another fetch, before the image is fetched without the cache.
 const RESOLVE_ATTEMPTS: u32 = 100;
 
-/// Where an image is found.
+/// Where an image was found.
 pub(crate) enum Resolved {
-    /// From disk.
+    /// In the cache.
     Cached(CachedReader),
-    /// From a fetch that runs.
+    /// In a running fetch.
     Running(Follower),
-    /// From the source; it is this reader's turn to fetch it for all.
+    /// At the source; this reader fetches it for all.
     OwnFetch(Fill),
-    /// From the source, past the cache.
+    /// At the source, without the cache.
     Bypass(Fill),
 }
 
@@ -41,7 +41,7 @@ impl Resolved {
 }
 
 impl Request {
-    /// Looks for the image, and takes its place in `incomplete/` if no writer has it.
+    /// Looks for the image, and starts a fetch if it is not cached and has no writer.
     pub fn resolve(&self) -> Resolved {
         for _ in 0..RESOLVE_ATTEMPTS {
             match self.cached() {
@@ -68,13 +68,13 @@ impl Request {
         self.bypassing(Outcome::BeingCached)
     }
 
-    /// The same for a reader without a source: nothing if it is neither cached nor being fetched.
+    /// Looks for the image for a reader without a source; `None` if it is neither cached nor being fetched.
     pub fn resolve_without_source(&self) -> Option<Resolved> {
         for _ in 0..2 {
             if let Ok(Some(reader)) = self.cached() {
                 return Some(Resolved::Cached(reader));
             }
-            // Between the two looks it may have been published.
+            // It may be published between the two checks.
             if let Some(follow) = self.running() {
                 return Some(Resolved::Running(follow));
             }
@@ -82,7 +82,7 @@ impl Request {
         None
     }
 
-    /// Where a reader that was lost on its way goes on; nothing where it cannot.
+    /// Where a reader continues after it lost a fetch; `None` if it cannot.
     pub fn resolve_again(&self, lost: FetchLoss, has_source: bool) -> Option<Resolved> {
         match (lost, has_source) {
             (FetchLoss::Abandoned, true) => Some(self.resolve()),
@@ -95,19 +95,19 @@ impl Request {
         }
     }
 
-    /// A fetch past the cache.
+    /// A fetch that bypasses the cache.
     fn bypassing(&self, outcome: Outcome) -> Resolved {
         let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
         Resolved::Bypass(Fill::bypassing(inner, image_id, self.expected.clone(), outcome))
     }
 
-    /// The cached image; an error if it is not what is wanted, or cannot be read: what became of the image in the cache.
+    /// The cached image; if it is not the expected one or cannot be read, the outcome for the reader.
     fn cached(&self) -> Result<Option<CachedReader>, Outcome> {
         match CachedReader::open(&self.inner, &self.image_id, self.range.clone()) {
             Ok(None) => Ok(None),
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => Ok(Some(reader)),
             Ok(Some(_)) => Err(Outcome::AlreadyCached),
-            // It has left the cache, and is cached anew.
+            // It was quarantined, and is fetched again.
             Err(Error::Corrupt { .. }) => Ok(None),
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
@@ -117,13 +117,13 @@ impl Request {
         }
     }
 
-    /// Whether a cached image is the one that is wanted, as far as the records know.
+    /// Whether a cached image is the expected one, according to the records.
     fn agrees(&self, reader: &CachedReader) -> bool {
         let digest = self.recorded_digest();
         let checked =
             check_promises(&self.expected, &self.image_id, reader.image_size(), digest.as_ref());
         if let Err(error) = &checked {
-            tracing::warn!(image = %self.image_id, %error, "the cached image is not what is wanted; it is fetched");
+            tracing::warn!(image = %self.image_id, %error, "the cached image is not the expected one; it is fetched");
         }
         checked.is_ok()
     }
@@ -136,14 +136,14 @@ impl Request {
             return None;
         }
         let external = ExternalFile::open(self).ok().flatten()?;
-        // It may be one of this process, started between the two looks.
+        // It may be a fetch of this process that started between the two checks.
         let here = self.inner.in_flight.running(&self.image_id);
         let here = here.and_then(|running| Follower::join(self, running));
         here.or_else(|| Some(Follower::of_external(self, external)))
     }
 
-    /// Whether the writer of the image was found to write nothing, and has written nothing since. A writer that writes again is
-    /// forgotten.
+    /// Whether the writer of the image is known to make no progress, and has written nothing since. Forgets a writer that writes
+    /// again.
     fn check_writer_stuck(&self) -> bool {
         let in_flight = &self.inner.in_flight;
         if let Some((progress, producer)) = in_flight.running(&self.image_id) {

@@ -1,4 +1,4 @@
-//! The source of a fetch that belongs to all its readers, and how one of them reads the next piece.
+//! A fetch whose source belongs to all its readers, and how one of them reads the next piece.
 
 use super::growing_file::FetchEnd;
 use super::producer::{Producer, SharedSource};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The bytes of an image, from its beginning.
 pub(crate) type BoxedSource = Box<dyn Read + Send>;
 
-/// Opens a source, when that is needed.
+/// Opens a source when it is needed.
 pub(crate) type OpenSource = Box<dyn FnOnce() -> io::Result<BoxedSource> + Send>;
 
 /// A source that is opened by the first read.
@@ -35,7 +35,7 @@ impl Read for LazySource {
                 LazySource::Open(source) => return source.read(buf),
                 LazySource::Closed(fetch) => match fetch.take() {
                     Some(fetch) => *self = LazySource::Open(fetch()?),
-                    None => return Err(io::Error::other("the source could not be opened before")),
+                    None => return Err(io::Error::other("the source could not be opened earlier")),
                 },
             }
         }
@@ -44,11 +44,11 @@ impl Read for LazySource {
 
 /// A fetch whose source belongs to all its readers.
 ///
-/// A reader that needs bytes takes the pump, moves the next piece, and puts the pump back. Dropped with the last reader, it
-/// abandons the fetch.
+/// A reader that needs bytes takes the pump, moves the next piece, and puts the pump back. A drop with the last reader abandons
+/// the fetch.
 pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
-    /// Empty while a reader fetches the next piece, and once the fetch has ended.
+    /// Empty while a reader fetches the next piece, and after the fetch has ended.
     pump: Mutex<Option<Box<SourcePump>>>,
     to_end: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) struct SourcePump {
 }
 
 impl SharedFetch {
-    /// Starts it, and lets others follow. `to_end`: even when the last one is gone.
+    /// Starts a fetch that others can follow. `to_end`: continue it after the last reader was dropped.
     pub fn start(fetch: OpenSource, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
         fill.keep_pending();
         let progress = Arc::clone(fill.progress());
@@ -77,7 +77,7 @@ impl SharedFetch {
         &self.progress
     }
 
-    /// The cache has failed: the source and what verifies it, for the reader whose fetch it is.
+    /// After a failure of the cache: the source and the fill that verifies it, for the reader that started the fetch.
     pub fn take(&self) -> Option<(LazySource, Fill)> {
         lock(&self.pump).take().map(|pump| (pump.source, pump.fill))
     }
@@ -91,7 +91,7 @@ impl SharedFetch {
             Ok(true) => self.put_back(pump),
             Ok(false) => drop(pump.fill.finish().map_err(io::Error::from)?),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.put_back(pump),
-            // No failure, but an invitation to read again.
+            // Not a failure, but a request to read again.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.put_back(pump);
                 return Err(error);
@@ -109,7 +109,7 @@ impl SharedFetch {
             *lock(&self.pump) = Some(pump);
             return self.progress.notify();
         }
-        // From here the source is its first reader's alone: no other reader may read a piece of it.
+        // From here only the first reader may read the source.
         let pending = pump.fill.take_pending();
         self.progress.end_with(pending, FetchEnd::CacheFailed, || *lock(&self.pump) = Some(pump));
     }
@@ -146,14 +146,14 @@ impl SharedSource for SharedFetch {
                         std::thread::sleep(Duration::from_millis(10));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "a fetch that nobody reads any more failed");
+                        tracing::warn!(%error, "a fetch without readers failed");
                     }
                 }
             }
         };
         let thread = std::thread::Builder::new().name("image-cache-fetch".into()).spawn(fetch_rest);
         if let Err(error) = thread {
-            tracing::warn!(%error, "a fetch that nobody reads any more is broken off");
+            tracing::warn!(%error, "a fetch without readers is abandoned");
         }
     }
 }
@@ -161,7 +161,7 @@ impl SharedSource for SharedFetch {
 impl SourcePump {
     /// Reads the next piece; false if the source has ended.
     fn pump_next(&mut self) -> io::Result<bool> {
-        // What has come already goes first: the source may take its time.
+        // Bytes that have already arrived are written first: the source may be slow.
         if !self.fill.has_pending() {
             if self.buffer.is_empty() {
                 self.buffer = vec![0; WRITE_BLOCK];
@@ -170,7 +170,7 @@ impl SourcePump {
             if count == 0 {
                 return Ok(false);
             }
-            let claim = "the source claims more bytes than it was asked for";
+            let claim = "the source returned a larger count than the buffer's size";
             let piece = self.buffer.get(..count).ok_or_else(|| io::Error::other(claim))?;
             self.fill.push(piece)?;
         }
@@ -179,7 +179,7 @@ impl SourcePump {
     }
 }
 
-/// A pump in use. It is taken out again, unless the source panics.
+/// A pump in use. If the source panics, the drop rejects its fill.
 struct BusyPump(Option<Box<SourcePump>>);
 
 impl Drop for BusyPump {

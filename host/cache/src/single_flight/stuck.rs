@@ -1,4 +1,4 @@
-//! Writers of other processes that were found to write nothing, so that not every reader waits to find that out.
+//! Writers of other processes that make no progress, so that not every reader waits for them.
 
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;
@@ -7,14 +7,14 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-/// So many are remembered; beyond that readers wait.
+/// The maximum number of remembered writers; readers wait for others.
 const MOST: usize = 1024;
 
-/// Writers that write nothing, by their images.
+/// Writers without progress, by image.
 #[derive(Debug, Default)]
 pub(crate) struct StuckWriters(Mutex<BTreeMap<ImageId, Stalled>>);
 
-/// A growing file that did not grow: this very file, at this size.
+/// A file that did not grow: its identity and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stalled {
     device: u64,
@@ -29,7 +29,7 @@ impl Stalled {
 }
 
 impl StuckWriters {
-    /// The writer of this growing file writes nothing.
+    /// Remembers that the writer of this file makes no progress.
     pub fn remember(&self, id: &ImageId, file: &Metadata) {
         let mut known = lock(&self.0);
         if known.len() < MOST || known.contains_key(id) {
@@ -37,12 +37,12 @@ impl StuckWriters {
         }
     }
 
-    /// Whether anything is remembered of an image: a look that needs no file.
+    /// Whether a writer of this image is remembered, without reading its file.
     pub fn has(&self, id: &ImageId) -> bool {
         lock(&self.0).contains_key(id)
     }
 
-    /// Whether the writer of this growing file still writes nothing; one that does is forgotten.
+    /// Whether the writer of this file still makes no progress; forgets it otherwise.
     pub fn forget_unless_stuck(&self, id: &ImageId, file: &Metadata) -> bool {
         let mut known = lock(&self.0);
         let is_same = known.get(id).is_some_and(|known| *known == Stalled::of(file));
@@ -52,7 +52,7 @@ impl StuckWriters {
         is_same
     }
 
-    /// There is no such writer any more.
+    /// Forgets the writer of this image, which has ended.
     pub fn forget(&self, id: &ImageId) {
         lock(&self.0).remove(id);
     }

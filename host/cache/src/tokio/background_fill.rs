@@ -1,4 +1,4 @@
-//! A fill whose work is done on threads that may block, beside the waiting for its source.
+//! A fill that works on blocking threads while its source is awaited.
 
 use super::blocking::blocking;
 use super::off_runtime::OffRuntime;
@@ -16,13 +16,13 @@ use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// A fill that is dropped moves its file: not on a thread of the runtime.
+/// The drop of a fill moves its file, which must not happen on a thread of the runtime.
 type IdleFill = OffRuntime<QueuedFill>;
 
-/// A running fetch, fed in the background.
+/// A running fetch that is written in the background.
 pub(super) struct BackgroundFill {
     state: FeedState,
-    /// What came since the background took its last portion.
+    /// Chunks that arrived since the background task started its last write.
     pending: PendingChunks,
     pending_bytes: usize,
     received: u64,
@@ -44,7 +44,7 @@ impl BackgroundFill {
         Ok(BackgroundFill::of(blocking(start).await?, size))
     }
 
-    /// Goes on with a fill, at its beginning or when all that came was handed out or held back.
+    /// Continues a fill, at its beginning or when it has no pending bytes.
     pub fn of(fill: IdleFill, size: Option<u64>) -> Self {
         let (progress, received) = (Arc::clone(fill.progress()), fill.received());
         let pending = fill.pending_chunks();
@@ -52,27 +52,27 @@ impl BackgroundFill {
         BackgroundFill { state, pending, pending_bytes: 0, received, size, progress, failed: false }
     }
 
-    /// Bytes that came.
+    /// Bytes that arrived.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Whether the cache was seen to have failed.
+    /// Whether a failure of the cache is known.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// How far it has come, for its followers.
+    /// Its progress, for its followers.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Takes the next chunk; an error if the image has become longer than it may be.
+    /// Takes the next chunk; an error if the image has more bytes than expected.
     pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.received += chunk.len() as u64;
         self.pending_bytes += chunk.len();
         lock(&self.pending).push(chunk);
-        // Too many bytes must be an error now, before anybody gets the last byte that was promised.
+        // Too many bytes must be an error now, before a reader gets the last expected byte.
         let too_long = self.size.is_some_and(|size| self.received > size);
         if self.pending_bytes < CHUNK && !too_long && !self.progress.is_awaited() {
             return Ok(());
@@ -85,14 +85,14 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// The end of the source: the verdict, and the image published.
+    /// The end of the source: verifies and publishes the image.
     pub async fn finish(mut self) -> Result<Outcome> {
         self.feed().await?;
         let fill = self.idle().await?;
         blocking(move || fill.into_inner().into_fill().finish()).await
     }
 
-    /// Writes what has come and is not written yet, for a reader that waits for it.
+    /// Writes the bytes that are not written yet, for a reader that waits for them.
     pub async fn flush(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
         let is_needed = self.pending_bytes > 0 || fill.has_pending();
@@ -110,8 +110,8 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// The cache has failed: the fill, for the reader that goes on with the source, and the bytes that came behind what was
-    /// written, which are only in memory.
+    /// After a failure of the cache: the fill, for the reader that continues with the source, and the bytes after the written
+    /// ones, which are only in memory.
     pub async fn take_pending(mut self) -> Result<(BackgroundFill, Vec<u8>)> {
         let mut fill = self.idle().await?;
         let taken = blocking(move || {
@@ -123,22 +123,22 @@ impl BackgroundFill {
         Ok((BackgroundFill::of(fill, self.size), pending))
     }
 
-    /// The source failed: the file goes to `invalid/`.
+    /// The source failed: moves the file to `invalid/`.
     pub async fn reject(&mut self, error: &io::Error) {
         let error = clone_io_error(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
-                // One that refuses them has written them.
+                // Even if the fill refuses them, it has written them.
                 let _ = fill.push_pending();
                 fill.reject(&error);
                 Ok::<_, Error>(())
             });
-            // A runtime that stops drops the fill, which does the same.
+            // If the runtime stops, the drop of the fill does the same.
             let _ = rejected.await;
         }
     }
 
-    /// Why nothing will be cached, if that is known.
+    /// Why nothing will be cached, if known.
     pub fn bypass_reason(&self) -> Option<Outcome> {
         match &self.state {
             FeedState::Idle(fill) => fill.bypass_reason().cloned(),
@@ -146,11 +146,11 @@ impl BackgroundFill {
         }
     }
 
-    /// Hands what waits to the background, once that is done with the portion before.
+    /// Writes the pending chunks in the background, after the previous write has ended.
     async fn feed(&mut self) -> Result<()> {
         let mut fill = self.idle().await?;
         self.pending_bytes = 0;
-        // If the runtime stops before that, they are still there when the fill is dropped.
+        // If the runtime stops before that, the drop of the fill writes them.
         self.state = FeedState::Busy(tokio::task::spawn_blocking(move || {
             let result = fill.push_pending();
             (fill, result)
@@ -158,7 +158,7 @@ impl BackgroundFill {
         Ok(())
     }
 
-    /// Waits for the background.
+    /// Waits for the background task.
     async fn idle(&mut self) -> Result<IdleFill> {
         match std::mem::replace(&mut self.state, FeedState::Lost) {
             FeedState::Idle(fill) => Ok(fill),
@@ -172,7 +172,7 @@ impl BackgroundFill {
     }
 }
 
-/// At its beginning.
+/// Wraps a fill at its beginning.
 pub(super) fn idle(fill: Fill) -> IdleFill {
     OffRuntime::new(QueuedFill::new(fill))
 }

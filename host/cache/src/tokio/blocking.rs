@@ -1,9 +1,9 @@
-//! Work on the threads of tokio that may block.
+//! Work on tokio's blocking threads.
 
 use crate::error::{Error, Result};
 use tokio::task::JoinHandle;
 
-/// Runs what may block on tokio's threads for that.
+/// Runs blocking work on one of tokio's blocking threads.
 pub(super) async fn blocking<T, E, F>(work: F) -> Result<T, E>
 where
     T: Send + 'static,
@@ -13,7 +13,7 @@ where
     joined(tokio::task::spawn_blocking(work)).await
 }
 
-/// What came of it.
+/// Waits for the result.
 pub(super) async fn joined<T, E: From<Error>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
     match work.await {
         Ok(result) => result,

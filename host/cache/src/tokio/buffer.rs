@@ -1,13 +1,13 @@
-//! Memory for the bytes of images on their way: used again, and counted in a budget.
+//! Memory for image bytes: reused, and counted in a budget.
 
 use super::read_budget::ReadBudget;
 use bytes::Bytes;
 
-/// Bytes in memory that is used again.
+/// A reusable buffer.
 pub(super) struct Buffer {
     bytes: Vec<u8>,
     filled: usize,
-    /// What it counts for.
+    /// The bytes that it counts in the budget.
     held: usize,
     budget: ReadBudget,
 }
@@ -21,18 +21,18 @@ impl Buffer {
         &mut self.bytes
     }
 
-    /// The memory itself, for a caller that gives it back as long as it was.
+    /// The memory itself; the caller must not change its length.
     pub fn memory_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// So many bytes of it.
+    /// The first `count` bytes.
     pub fn filled_to(mut self, count: usize) -> Bytes {
         self.filled = count;
         Bytes::from_owner(self)
     }
 
-    /// All of it: the bytes of a predecessor, too, if none came in their place.
+    /// The whole buffer, including old bytes that were not overwritten.
     pub fn filled_up(self) -> Bytes {
         let all = self.bytes.len();
         self.filled_to(all)
@@ -41,19 +41,19 @@ impl Buffer {
 
 /// Buffers that count in a budget.
 impl ReadBudget {
-    /// With room for so many bytes, or for a block.
+    /// A buffer for this number of bytes, at most a block.
     pub(super) fn block(&self, bytes: usize) -> Buffer {
         Buffer::new(self, self.take_block(bytes))
     }
 
-    /// The same, unless the budget is exceeded.
+    /// Like [`block`](Self::block); `None` if the budget is exceeded.
     pub(super) fn block_within(&self, bytes: usize) -> Option<Buffer> {
-        // It counts from now on: they all may come in one moment.
+        // It counts before the check, because many calls may run at the same time.
         let buffer = self.block(bytes);
         self.has_room().then_some(buffer)
     }
 
-    /// With room for so many bytes, or for a piece of a block.
+    /// A buffer for this number of bytes, at most a piece of a block.
     pub(super) fn piece(&self, bytes: usize) -> Buffer {
         Buffer::new(self, self.take_piece(bytes))
     }
@@ -84,7 +84,7 @@ mod tests {
         drop(used.filled_up());
         let fresh = budget.block(usize::MAX);
         assert!(fresh.as_ref().is_empty() && fresh.bytes.len() == CHUNK);
-        assert!(fresh.bytes.iter().all(|byte| *byte == 7), "its memory is used again");
+        assert!(fresh.bytes.iter().all(|byte| *byte == 7), "its memory is reused");
         assert_eq!(budget.block(10).bytes.len(), 10, "a small image needs no block");
         assert_eq!(budget.piece(usize::MAX).bytes.len(), PIECE);
     }

@@ -1,4 +1,4 @@
-//! A cached image as a stream: its blocks are read and verified on threads that may block, one ahead of the reader.
+//! A cached image as a stream: blocking threads read and verify its blocks, one ahead of the reader.
 
 use super::blocking::joined;
 use super::buffer::Buffer;
@@ -13,14 +13,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 pub(super) type OffRuntimeReader = OffRuntime<CachedReader>;
 
-/// The next bytes, none at the end, and the reader where it has more.
+/// The next bytes, none at the end, and the reader if it has more.
 type ReadAhead = io::Result<(Bytes, Option<OffRuntimeReader>)>;
 
 enum CachedChunks {
     At(OffRuntimeReader),
     Ahead(
         JoinHandle<ReadAhead>,
-        #[expect(dead_code, reason = "it is given back by its drop")] Ahead,
+        #[expect(dead_code, reason = "its drop returns the permit")] Ahead,
     ),
     Ended,
 }
@@ -56,19 +56,19 @@ impl CachedChunks {
     }
 }
 
-/// The bytes that are left.
+/// The remaining bytes.
 fn room(reader: &OffRuntimeReader) -> usize {
     usize::try_from(reader.remaining()).unwrap_or(usize::MAX)
 }
 
-/// As much as can be read at once: a block, or the rest of one.
+/// Reads as much as possible at once: a block, or the rest of one.
 fn read(mut reader: CachedReader, mut buffer: Buffer) -> ReadAhead {
     let filled = read_some(&mut reader, buffer.room())?;
     Ok((buffer.filled_to(filled), more_of(reader)))
 }
 
-/// A piece of a block, which is verified as a whole and then released: of very many clients, most wait for their network,
-/// and none is to keep a block in memory meanwhile. The price is that each block is read and verified once for each piece.
+/// Reads a piece of a block; the whole block is verified and then released. With very many clients, most wait for their network,
+/// and must not keep a block in memory meanwhile. The cost is that each block is read and verified once per piece.
 async fn read_piece(reader: OffRuntimeReader) -> ReadAhead {
     let budget = reader.read_budget().clone();
     let _permit = budget.piece_permit().await;

@@ -1,4 +1,4 @@
-//! Reading an image from wherever it is to be had, for tokio: what [`FetchReader`](crate::FetchReader) does.
+//! Reads an image from the cache, a running fetch or the source: [`FetchReader`](crate::FetchReader) for tokio.
 
 use super::background_fill::{BackgroundFill, idle};
 use super::blocking::blocking;
@@ -42,17 +42,17 @@ pub(super) async fn open(
     }))
 }
 
-/// The part of a reader that may block. It is used only on threads that may: what it begins there is begun
-/// whole, whether the reader is polled or not.
+/// The part of a reader that may block. It is used only on blocking threads. There each step completes even if the reader is no
+/// longer polled.
 struct BlockingPart {
     state: ReaderState<ImageStream>,
     source: Option<ImageStream>,
-    /// Where the task that it started leaves what is its own.
+    /// Where the task that it started leaves the source or error for this reader.
     takeover: Option<Arc<TakeoverSlot>>,
 }
 
 impl BlockingPart {
-    /// Bytes in the whole image, if that is known; nothing at all if there is nothing to read from.
+    /// Bytes of the whole image, if known; the outer `None` if there is nothing to read from.
     fn begin(&mut self) -> Result<Option<Option<u64>>> {
         let cannot = Error::image("read", &self.state.request().image_id);
         let Some(action) = self.state.begin() else { return Ok(None) };
@@ -60,7 +60,7 @@ impl BlockingPart {
         Ok(Some(self.state.image_size()))
     }
 
-    /// One attempt.
+    /// One step of the reader.
     fn step(&mut self) -> io::Result<(Bytes, Action)> {
         let room = if self.state.is_cached() { VERIFIED_CHUNK } else { CHUNK };
         let mut buffer = self.state.request().inner.read_budget.block(room);
@@ -74,12 +74,12 @@ impl BlockingPart {
         }
     }
 
-    /// What the task that it started has left.
+    /// Takes what the task that it started has left.
     fn take_left(&mut self) -> Option<Takeover> {
         lock(&*self.takeover.take()?).take()
     }
 
-    /// Attaches the source if it is needed; all else is left to the task.
+    /// Attaches the source if one is needed; the task handles all other actions.
     fn act(&mut self, action: Action) -> io::Result<Action> {
         let Action::NeedSource(need, token) = action else { return Ok(action) };
         self.attach_source(need, token)?;
@@ -87,7 +87,7 @@ impl BlockingPart {
     }
 
     fn attach_source(&mut self, need: SourceNeed, token: SourceToken) -> io::Result<()> {
-        let gone = || io::Error::other("its source is gone");
+        let gone = || io::Error::other("its source is not available");
         let mut fill = match need {
             SourceNeed::Fetch(fill) => *fill,
             SourceNeed::Resume(withheld) => {
@@ -119,9 +119,9 @@ impl BlockingPart {
     }
 }
 
-/// A reader of an image, as a task.
+/// The asynchronous part of a reader.
 struct Fetching {
-    /// None while a thread has it.
+    /// `None` while a thread has it.
     part: Option<OffRuntime<BlockingPart>>,
     timer: Option<Arc<Timer>>,
     ended: bool,
@@ -158,7 +158,7 @@ impl Fetching {
         Ok(None)
     }
 
-    /// The bytes that are new.
+    /// Returns the new bytes.
     async fn compare(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
         let received = bytes.clone();
         let known = match &mut self.part {
@@ -169,7 +169,7 @@ impl Fetching {
         Ok(bytes)
     }
 
-    /// Works on a thread that may block.
+    /// Runs `work` on a blocking thread.
     async fn block_on<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut BlockingPart) -> io::Result<T> + Send + 'static,
@@ -185,7 +185,7 @@ impl Fetching {
         worked
     }
 
-    /// Waits until there may be something to read from what it follows.
+    /// Waits until the followed fetch may have bytes.
     async fn wait(&mut self) -> io::Result<()> {
         let Some(follower) = self.follower() else { return Ok(()) };
         if !follower.is_local() {

@@ -1,23 +1,23 @@
-//! What must not be dropped on a thread of the runtime, since that may touch the disk or close the records.
+//! Values that must not be dropped on a thread of the runtime, because the drop may access the disk or close the records.
 
 use std::ops::{Deref, DerefMut};
 
-/// A value that is dropped on a thread that may block, if there is a runtime. What comes back from such a thread
-/// is to be wrapped there already: the task that waits for it may be gone.
+/// A value that is dropped on a blocking thread, if there is a runtime. A result of a blocking thread must be wrapped on that
+/// thread: the task that waits for it may be cancelled.
 #[derive(Debug)]
 pub(super) struct OffRuntime<T: Send + 'static> {
     value: Option<T>,
 }
 
-/// Why there is a value.
-const TAKEN_ONCE: &str = "it is taken only by who gives the whole up";
+/// Why there is always a value.
+const TAKEN_ONCE: &str = "only methods that consume the wrapper take the value";
 
 impl<T: Send + 'static> OffRuntime<T> {
     pub fn new(value: T) -> Self {
         OffRuntime { value: Some(value) }
     }
 
-    /// The value, for a thread that may block.
+    /// The value, for a blocking thread.
     pub fn into_inner(mut self) -> T {
         self.value.take().expect(TAKEN_ONCE)
     }

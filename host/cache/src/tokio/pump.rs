@@ -1,4 +1,4 @@
-//! The task that reads the source of a fetch for all its readers: as fast as the bytes come, once a reader reads.
+//! The task that reads the source of a fetch for all its readers, as fast as the bytes arrive, after the first read.
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
@@ -11,15 +11,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-/// What the task leaves to the reader whose fetch it is.
+/// What the task leaves to the reader that started the fetch.
 pub(super) enum Takeover {
-    /// The source and what verifies it: the cache has failed.
+    /// The source and the fill that verifies it, after a failure of the cache.
     Source(ImageStream, BackgroundFill),
-    /// The source's error as it was; all others get its copy.
+    /// The original error of the source; the other readers get a copy.
     Error(io::Error),
 }
 
-/// Where it leaves that.
+/// Where the task leaves it.
 pub(super) type TakeoverSlot = Mutex<Option<Takeover>>;
 
 /// Why the pump stops.
@@ -27,14 +27,14 @@ enum Halt {
     /// The source has ended.
     WholeImage,
     Failed(io::Error),
-    /// The bytes are not those that were promised; everybody knows.
+    /// The bytes are not the expected ones; all followers have the error.
     Refused,
-    /// Nobody reads along any more.
+    /// No reader is left.
     Deserted,
     CacheFailed,
 }
 
-/// Reads the source until its end, or until nobody wants its bytes (with `to_end`, even then).
+/// Reads the source to its end, or until no reader is left (with `to_end`, even then).
 pub(super) async fn run(
     mut source: ImageStream,
     mut filling: BackgroundFill,
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let halt = pump_all(&mut source, &mut filling, &progress, to_end).await;
     drop(panics);
     match halt {
-        // The fill tells the verdict to all followers.
+        // The fill publishes the result to all followers.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
             let (copy, original) = (crate::error::clone_io_error(&error), error);
@@ -101,7 +101,7 @@ enum PumpEvent {
     Deserted,
 }
 
-/// What the source gives next, unless there is something else to do while it gives nothing.
+/// The next chunk of the source, or other work while it has none.
 async fn next(
     source: &mut ImageStream,
     progress: &Progress,
@@ -121,7 +121,7 @@ async fn next(
     .await
 }
 
-/// Tells everybody that the source panicked.
+/// Ends the fetch with an error if the source panics.
 struct Panics<'a>(&'a Progress);
 
 impl Drop for Panics<'_> {

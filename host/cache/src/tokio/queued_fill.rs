@@ -1,4 +1,4 @@
-//! A fill that is fed in the background, with what waits to be fed to it.
+//! A fill that is written in the background, with its pending chunks.
 
 use crate::error::Result;
 use crate::fill::Fill;
@@ -7,31 +7,30 @@ use image_cache_store::sync::lock;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
-/// Chunks that came and wait for the background.
+/// Chunks that arrived and are not written yet.
 pub(super) type PendingChunks = Arc<Mutex<Vec<Bytes>>>;
 
-/// A fill and the chunks that wait for it. Dropped before its end it takes them first, so that the file in `invalid/` has all that
-/// came.
+/// A fill and its pending chunks. A drop before the end writes them first, so that the file in `invalid/` contains all bytes.
 pub(super) struct QueuedFill {
-    /// None once it was taken out for its end.
+    /// `None` after [`into_fill`](Self::into_fill).
     fill: Option<Box<Fill>>,
     pending: PendingChunks,
 }
 
-/// Why there is a fill.
-const TAKEN_ONCE: &str = "it is taken only by who gives the whole up";
+/// Why there is always a fill.
+const TAKEN_ONCE: &str = "only methods that consume the wrapper take the fill";
 
 impl QueuedFill {
     pub fn new(fill: Fill) -> Self {
         QueuedFill { fill: Some(Box::new(fill)), pending: PendingChunks::default() }
     }
 
-    /// Where chunks for it wait.
+    /// The pending chunks of this fill.
     pub fn pending_chunks(&self) -> PendingChunks {
         Arc::clone(&self.pending)
     }
 
-    /// Pushes the chunks that wait; an error if it refuses them.
+    /// Pushes the pending chunks; an error if the fill refuses them.
     pub fn push_pending(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut *lock(&self.pending));
         match &mut self.fill {
@@ -63,7 +62,7 @@ impl DerefMut for QueuedFill {
 impl Drop for QueuedFill {
     fn drop(&mut self) {
         if self.fill.as_ref().is_some_and(|fill| fill.bypass_reason().is_none()) {
-            // Nobody wants to know any more whether it refuses them; it has written them then.
+            // An error is ignored: even if the fill refuses the chunks, it has written them.
             let _ = self.push_pending();
         }
     }

@@ -1,4 +1,4 @@
-//! Parts of images for tokio, also of those that are still being fetched.
+//! Ranges of images for tokio, also of images that are being fetched.
 
 use super::reader::ImageReader;
 use super::{AsyncImageCache, fetching};
@@ -11,9 +11,8 @@ use std::io;
 use std::ops::Range;
 
 impl AsyncImageCache {
-    /// [`ImageCache::get_or_fetch_range`](crate::ImageCache::get_or_fetch_range) over a stream of chunks, as of
-    /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). Note what is said there of parts that are not verified
-    /// yet.
+    /// [`ImageCache::get_or_fetch_range`](crate::ImageCache::get_or_fetch_range) for a stream of chunks, like
+    /// [`get_or_fetch_stream`](Self::get_or_fetch_stream). See there for ranges that are not verified yet.
     pub async fn get_or_fetch_range<S>(
         &self,
         id: &str,
@@ -25,7 +24,7 @@ impl AsyncImageCache {
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
         let request = self.cache.request(id, expected.clone(), range)?;
-        // Dropped when the part has joined its fetch.
+        // Dropped after the range's reader has joined the fetch.
         let whole = self.get_or_fetch_stream(id, expected, source).await?;
         match whole.route() {
             Route::Passing => Ok(None),

@@ -1,4 +1,4 @@
-//! How much memory the tokio readers of a cache may take for the bytes of cached images, and what they do beyond that.
+//! The memory that the tokio readers of a cache may use for cached images, and what happens beyond it.
 
 use super::spare::Spare;
 use image_cache_store::integrity::DIGEST_BLOCK;
@@ -7,40 +7,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Bytes that are read and verified at once.
+/// Number of bytes that are read and verified at once.
 pub(super) const VERIFIED_CHUNK: usize = DIGEST_BLOCK as usize;
 
-/// Bytes of a piece.
+/// Size of a piece in bytes.
 pub(super) const PIECE: usize = VERIFIED_CHUNK / 4;
 
-/// Bytes that readers may hold before each of them gets pieces only, unless the embedder says otherwise.
+/// Default budget: bytes that readers may use before they get only pieces.
 const DEFAULT_BYTES: usize = 16 << 20;
 
-/// Blocks that may be read ahead: no memory for each of very many readers.
+/// Maximum number of blocks read ahead, independent of the number of readers.
 const AHEAD: usize = 8;
 
-/// So many blocks are read at once for pieces: each takes the memory of a whole one meanwhile.
+/// Maximum number of concurrent reads of pieces: each uses the memory of a whole block meanwhile.
 const PIECE_PERMITS: usize = 4;
 
-/// So many buffers are kept to be used again: of pieces more, since with them there are many readers.
+/// Numbers of buffers kept for reuse: more for pieces, because these are used when there are many readers.
 const SPARE_BLOCKS: usize = 24;
 const SPARE_PIECES: usize = 128;
 
 /// The memory that the tokio readers of cached images share.
 ///
-/// Each cache has one of its own, of 16 MiB, for all its readers and for every handle of it. Caches of one process can share one:
-/// see [`AsyncImageCache::open_with`](super::AsyncImageCache::open_with). While its readers hold no more than the budget, each
-/// takes an image in whole blocks of 1 MiB, and eight at a time have the next block read ahead of them. Beyond it a reader gets pieces of
-/// 256 KiB, and for each of them its block is read and verified again: slower, but no client waits for another one's network, and
-/// none fails. So the budget is not a hard limit: a piece for each reader comes on top of it. A budget of 0 gives every
-/// reader pieces.
+/// By default each cache has a budget of 16 MiB for all its readers and handles. Caches of one process can share one: see
+/// [`AsyncImageCache::open_with`](super::AsyncImageCache::open_with). Within the budget, a reader reads whole blocks of 1 MiB,
+/// and for up to eight readers the next block is read ahead. Beyond it, a reader gets pieces of 256 KiB, and its block is read
+/// and verified again for each piece: slower, but no client waits for the network of another, and no read fails. So the budget is
+/// not a hard limit: each reader may use one piece in addition. With a budget of 0, every reader gets pieces.
 #[derive(Clone)]
 pub struct ReadBudget(Arc<BudgetState>);
 
 struct BudgetState {
     bytes: usize,
     held: AtomicUsize,
-    /// Blocks that are being read ahead, or were.
+    /// Number of permits for reading ahead in use.
     ahead: AtomicUsize,
     piece_permits: Semaphore,
     blocks: Spare,
@@ -48,7 +47,7 @@ struct BudgetState {
 }
 
 impl ReadBudget {
-    /// Of so many bytes.
+    /// A budget of this number of bytes.
     pub fn new(bytes: usize) -> ReadBudget {
         ReadBudget(Arc::new(BudgetState {
             bytes,
@@ -60,22 +59,22 @@ impl ReadBudget {
         }))
     }
 
-    /// Bytes that are in use now.
+    /// Bytes that are currently in use.
     pub fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// Whether readers hold no more than they may.
+    /// Whether readers are within the budget.
     pub(super) fn has_room(&self) -> bool {
         self.held() <= self.0.bytes
     }
 
-    /// Memory for so many bytes, or for a block. It counts until it is [given back](Self::give_back).
+    /// Memory for this number of bytes, at most a block. It counts until it is [given back](Self::give_back).
     pub(super) fn take_block(&self, bytes: usize) -> Vec<u8> {
         self.take(&self.0.blocks, bytes)
     }
 
-    /// The same for a piece.
+    /// Memory for this number of bytes, at most a piece.
     pub(super) fn take_piece(&self, bytes: usize) -> Vec<u8> {
         self.take(&self.0.pieces, bytes)
     }
@@ -86,21 +85,21 @@ impl ReadBudget {
         buffer
     }
 
-    /// Takes back memory that counted for so many bytes, to be used again.
+    /// Takes back memory that counted for `held` bytes, for reuse.
     pub(super) fn give_back(&self, buffer: &mut Vec<u8>, held: usize) {
         self.0.held.fetch_sub(held, Ordering::Relaxed);
         self.0.blocks.take_back(buffer);
         self.0.pieces.take_back(buffer);
     }
 
-    /// A permit to read a block ahead, unless too many are given.
+    /// A permit to read a block ahead; `None` if all are in use.
     pub(super) fn ahead(&self) -> Option<Ahead> {
         let one_more = |given| (given < AHEAD).then_some(given + 1);
         let taken = self.0.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         taken.is_ok().then(|| Ahead(self.clone()))
     }
 
-    /// A permit to read a block for a piece of it; none if the semaphore is closed, which does not happen.
+    /// A permit to read a block for a piece; `None` if the semaphore is closed, which does not happen.
     pub(super) async fn piece_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.0.piece_permits.acquire().await.ok()
     }
@@ -121,7 +120,7 @@ impl fmt::Debug for ReadBudget {
     }
 }
 
-/// Leave to read a block ahead, given back when it is dropped.
+/// A permit to read a block ahead; the drop returns it.
 pub(super) struct Ahead(ReadBudget);
 
 impl Drop for Ahead {
@@ -136,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_is_counted_until_it_is_let_go() {
+    fn memory_counts_until_it_is_given_back() {
         let budget = ReadBudget::new(5 * VERIFIED_CHUNK);
         let buffer = |_| budget.block_within(VERIFIED_CHUNK).map(Buffer::filled_up);
         let many: Vec<_> = (0..1000).map_while(buffer).collect();
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_hold_does_not_count() {
+    fn memory_of_another_budget_does_not_count() {
         let (full, other) = (ReadBudget::new(VERIFIED_CHUNK), ReadBudget::new(VERIFIED_CHUNK));
         let _held = [full.block(VERIFIED_CHUNK), full.block(VERIFIED_CHUNK)];
         assert!(
@@ -163,11 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_read_ahead_than_is_allowed_and_what_is_given_back_is_given_again() {
+    fn permits_to_read_ahead_are_limited_and_reused() {
         let budget = ReadBudget::default();
         let mut permits: Vec<_> = (0..AHEAD).map_while(|_| budget.ahead()).collect();
         assert!(permits.len() == AHEAD && budget.ahead().is_none());
-        assert!(budget.ahead().is_none(), "a refusal gives none back");
+        assert!(budget.ahead().is_none(), "a refusal returns no permit");
         permits.pop();
         assert!(budget.ahead().is_some() && budget.ahead().is_some());
     }

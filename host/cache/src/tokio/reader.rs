@@ -1,4 +1,4 @@
-//! Bytes of an image as an `AsyncRead`: an error stays an error, and a hit is counted at the last byte.
+//! Bytes of an image as an `AsyncRead`: after an error all reads fail, and a hit is counted at the last byte.
 
 use super::cached::{OffRuntimeReader, chunks};
 use super::off_runtime::OffRuntime;
@@ -15,23 +15,23 @@ use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// The next bytes, and the hit that is counted when the last of them is delivered.
+/// The next bytes, and the hit that is counted when the last of them is returned.
 pub(super) struct Chunk {
     pub bytes: Bytes,
     pub hit: Option<OffRuntime<PendingHit>>,
 }
 
-/// Chunks, of which the last one may bring a hit with it.
+/// Chunks; the last one may have a hit.
 pub(super) type ChunkStream = Pin<Box<dyn Stream<Item = io::Result<Chunk>> + Send>>;
 
-/// The bytes of an image, or of a part of it.
+/// The bytes of an image, or of a range of it.
 ///
-/// Its end is that of a whole image; after an error it stays in error.
+/// It ends only after a complete image or range; after an error, all further reads fail.
 pub struct ImageReader {
     stream: ChunkStream,
     chunk: Bytes,
     failed: Option<io::ErrorKind>,
-    /// What is to be counted when the last byte is asked for, and how many bytes lie before that.
+    /// The hit to count when the last byte is read, and the number of bytes up to there.
     hit: Option<(OffRuntime<PendingHit>, u64)>,
     counting: Option<JoinHandle<()>>,
     route: Route,
@@ -44,14 +44,14 @@ impl ImageReader {
         self.route
     }
 
-    /// Bytes in the whole image, if that was known when it was opened: from the cache, or from what was expected
-    /// by the reader that began the fetch.
+    /// Bytes of the whole image, if known at opening: from the cache, or from the expected size of the reader that started the
+    /// fetch.
     pub fn image_size(&self) -> Option<u64> {
         self.image_size
     }
 
-    /// The bytes that have not been read yet, as a stream of chunks, which are not copied. The read is a hit when
-    /// the last chunk is handed out.
+    /// The bytes that have not been read yet, as a stream of chunks, which are not copied. The read counts a hit when the last
+    /// chunk is returned.
     pub fn into_stream(mut self) -> ImageStream {
         let mut failed = self.failed.is_some();
         Box::pin(stream::poll_fn(move |context| {
@@ -69,23 +69,23 @@ impl ImageReader {
         ImageReader { stream, chunk, failed, hit, counting, route, image_size }
     }
 
-    /// Hands on the chunks of a source that fills the cache at the same time.
+    /// Reads the chunks of a stream that fills the cache at the same time.
     pub(super) fn passing(stream: ImageStream, route: Route, size: Option<u64>) -> Self {
         let chunk = |bytes| Chunk { bytes, hit: None };
         ImageReader::of_chunks(Box::pin(stream.map_ok(chunk)), route, size)
     }
 
-    /// Reads a cached image, and counts the hit when the last byte is delivered.
+    /// Reads a cached image, and counts the hit when the last byte is returned.
     pub(super) fn of_cached(mut reader: OffRuntimeReader) -> Self {
         let (size, image_size) = (reader.size(), reader.image_size());
         let hit = reader.detach_hit().map(|hit| (OffRuntime::new(hit), size));
         ImageReader { hit, ..ImageReader::passing(chunks(reader), Route::Cached, Some(image_size)) }
     }
 
-    /// The next bytes, `at_most` so many; none are the end.
+    /// The next bytes, at most `at_most`; none at the end.
     fn poll_take(&mut self, context: &mut Context<'_>, at_most: usize) -> Poll<io::Result<Bytes>> {
         if let Some(kind) = self.failed {
-            return Poll::Ready(Err(io::Error::new(kind, "the stream failed before")));
+            return Poll::Ready(Err(io::Error::new(kind, "the stream has already failed")));
         }
         while self.chunk.is_empty() {
             match ready!(self.stream.as_mut().poll_next(context)) {
@@ -110,14 +110,14 @@ impl ImageReader {
         Poll::Ready(Ok(self.chunk.split_to(count)))
     }
 
-    /// Has the hit written, on a thread that may block, if `count` bytes are the last ones.
+    /// Counts the hit on a blocking thread, if the next `count` bytes are the last ones.
     fn poll_count(&mut self, context: &mut Context<'_>, count: usize) -> Poll<()> {
         let is_last = |(_, left): &mut (OffRuntime<PendingHit>, u64)| *left <= count as u64;
         if let Some((hit, _)) = self.hit.take_if(is_last) {
             self.counting = Some(::tokio::task::spawn_blocking(|| hit.into_inner().count()));
         }
         if let Some(task) = &mut self.counting {
-            // A runtime that stops loses the hit, and nothing else.
+            // If the runtime stops, only the hit is lost.
             let _ = ready!(Pin::new(task).poll(context));
             self.counting = None;
         }
@@ -134,7 +134,7 @@ impl fmt::Debug for ImageReader {
     }
 }
 
-/// Reads on in tokio: a hit is counted when the last byte is delivered here.
+/// Continues a read in tokio: the hit is counted when the last byte is returned here.
 impl From<CachedReader> for ImageReader {
     fn from(reader: CachedReader) -> Self {
         ImageReader::of_cached(OffRuntime::new(reader))

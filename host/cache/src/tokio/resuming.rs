@@ -1,4 +1,4 @@
-//! A source that goes on where it broke off.
+//! A stream that resumes after an interruption.
 
 use super::stream::CHUNK;
 use crate::resuming::{Break, ResumeState};
@@ -9,20 +9,18 @@ use std::io;
 use std::pin::Pin;
 use tokio_util::io::ReaderStream;
 
-/// The bytes of a source that `start` opens, and opens again where it breaks off, at the byte that is next;
-/// for [`AsyncImageCache::get_or_fetch_stream`](super::AsyncImageCache::get_or_fetch_stream) and its like.
+/// The bytes of a source that `start` opens, and opens again after an interruption, at the next byte; for
+/// [`AsyncImageCache::get_or_fetch_stream`](super::AsyncImageCache::get_or_fetch_stream) and similar methods.
 ///
-/// `start` is asked once with [`Break::none`], at offset 0, when the first chunk is wanted, and again after each
-/// error, with the offset and the error. It answers with the bytes from that offset on, or with the error that
-/// the readers get: that one, if it cannot or will not go on. How often it tries and how long it waits in
-/// between is its own affair; [`Break::attempts_without_bytes`] helps to bound that. It must make sure that what it goes on with is the
-/// same image (by an ETag, for instance): nothing else does, unless an MD5 is expected.
+/// `start` is called with [`Break::none`], at offset 0, when the first chunk is read, and again after each error, with the offset
+/// and the error. It returns a source that starts at the offset, or the error for the readers: the given one, if it cannot
+/// resume. It decides how often it tries and how long it waits in between; [`Break::attempts_without_bytes`] helps to limit that.
+/// It must make sure that the new source is the same image (for example by an ETag): only an expected MD5 would detect another
+/// one.
 ///
-/// With a `size`, a source that ends before so many bytes has broken off, too
-/// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
+/// With a `size`, an end before this number of bytes is also an interruption ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
 ///
-/// What has been cached of the image so far stays where it is, and so do the states of its MD5 and its block digests:
-/// nothing is read twice.
+/// The cached bytes and the states of the MD5 and the block digests are kept: no byte is read twice.
 ///
 /// ```
 /// use image_cache::tokio::{AsyncImageCache, resuming};
@@ -63,7 +61,7 @@ where
     stream::try_unfold(resuming, ResumingStream::next)
 }
 
-/// A stream of an `AsyncRead`'s bytes, of up to 256 KiB at a time.
+/// The bytes of an `AsyncRead` as a stream of chunks of up to 256 KiB.
 pub fn chunks_of<R>(source: R) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static
 where
     R: AsyncRead + Send + 'static,

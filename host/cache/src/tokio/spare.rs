@@ -1,25 +1,24 @@
-//! Memory that is used again.
+//! Reusable buffers.
 
 use image_cache_store::sync::lock;
 use std::sync::Mutex;
 
-/// Buffers to be used again: fresh ones would have to be cleared, and lie about in each thread's share of memory when
-/// they are given back to the allocator.
+/// Buffers for reuse. New buffers would have to be cleared, and freed ones would stay in the allocator's arenas of each thread.
 pub(super) struct Spare {
-    /// The length of each.
+    /// The length of each buffer.
     bytes: usize,
-    /// How many at most.
+    /// The maximum number of buffers.
     kept: usize,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Spare {
-    /// None yet: at most `kept`, each of `bytes`.
+    /// Starts empty; keeps at most `kept` buffers of `bytes` each.
     pub fn new(bytes: usize, kept: usize) -> Spare {
         Spare { bytes, kept, buffers: Mutex::new(Vec::new()) }
     }
 
-    /// One of these, or a small one if that is enough.
+    /// A buffer of this size, or a smaller new one if that is enough.
     pub fn buffer(&self, bytes: usize) -> Vec<u8> {
         let used = if bytes < self.bytes { None } else { lock(&self.buffers).pop() };
         used.unwrap_or_else(|| vec![0; bytes.clamp(1, self.bytes)])

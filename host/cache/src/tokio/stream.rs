@@ -5,8 +5,8 @@ use futures_util::stream::Stream;
 use std::io;
 use std::pin::Pin;
 
-/// Bytes that are read from a source or a growing file at once.
+/// Number of bytes that are read from a source or a growing file at once.
 pub(super) const CHUNK: usize = 256 * 1024;
 
-/// The bytes of an image, in order. An error ends it; an end without one is that of a whole image.
+/// The bytes of an image, in order. An error ends the stream; an end without an error means that the image is complete.
 pub type ImageStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;

@@ -1,4 +1,4 @@
-//! The passing reader for streams: hands a source's chunks to its reader and to a fill, one chunk late.
+//! The tee reader for streams: passes a source's chunks to a fill, and one chunk later to its reader.
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
@@ -8,8 +8,8 @@ use futures_util::stream::{self, Stream, StreamExt};
 use std::io;
 use std::pin::Pin;
 
-/// The chunks of a source that fills the cache at the same time. Where it stands is where the fill has come to; `last` came
-/// before, and was withheld.
+/// The chunks of a source that fills the cache at the same time. The source must be at the fill's position; `last` is the chunk
+/// before it, which was withheld.
 pub(super) fn tee<S>(source: S, filling: BackgroundFill, last: Option<Bytes>) -> ImageStream
 where
     S: Stream<Item = io::Result<Bytes>> + Send + 'static,

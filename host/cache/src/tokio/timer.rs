@@ -1,4 +1,4 @@
-//! A time-out that needs no timer of the runtime, which the embedder may not have enabled.
+//! A timeout without the timer of the runtime, which the embedder may not have enabled.
 
 use futures_util::task::AtomicWaker;
 use image_cache_store::sync::lock;
@@ -15,7 +15,7 @@ pub(super) struct Timer {
     waker: AtomicWaker,
 }
 
-/// The timers of this process that have not fired. One thread fires them all; none runs if there are none.
+/// The timers of this process that have not fired. One thread fires them all; it runs only while there are timers.
 static CLOCK: Clock =
     Clock { set: Mutex::new(Set { timers: Vec::new(), ticks: false }), changed: Condvar::new() };
 

@@ -6,7 +6,7 @@ use super::{Config, ConfigBuilder, ConfigError};
 use std::path::PathBuf;
 
 impl Config {
-    /// Starts a configuration in code; every option but the directory has its default.
+    /// Starts a configuration in code; every option except the directory has its default.
     ///
     /// ```
     /// let config = image_cache_model::Config::builder("/var/lib/images").driver("xattr").build()?;
@@ -19,14 +19,14 @@ impl Config {
 }
 
 impl ConfigBuilder {
-    /// Makes a driver known under a name of its own.
+    /// Defines a driver under a name.
     #[must_use]
     pub fn define_driver(mut self, name: impl Into<String>, driver: DriverConfig) -> Self {
         self.drivers.insert(name.into(), driver);
         self
     }
 
-    /// Checks everything.
+    /// Checks all values and builds the configuration.
     ///
     /// # Errors
     /// Every fault, not only the first.
@@ -41,7 +41,7 @@ impl ConfigBuilder {
     /// assert_eq!(error.faults.len(), 2);
     /// ```
     pub fn build(mut self) -> Result<Config, ConfigError> {
-        // A directory that was never named is checked like one with an empty name.
+        // A missing directory is checked like an empty name.
         self.dir.get_or_insert_default();
         let mut faults = Vec::new();
         for (option, rejected) in self.check_values() {

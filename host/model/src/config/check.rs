@@ -1,4 +1,4 @@
-//! Checks of values, and of drivers' definitions.
+//! Checks of values and of driver definitions.
 
 use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
 use super::driver_keys;
@@ -8,13 +8,13 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-/// A thousand years. With a longer time, times before the epoch would have to be handled.
+/// A thousand years.
 pub(super) const MAX_STALL_TIME: Duration = Duration::from_secs(1_000 * 365 * 86_400);
-/// If hits are gathered for longer, a crash loses too many of them.
+/// With a longer time, a crash loses too many hits.
 pub(super) const MAX_HIT_DELAY: Duration = Duration::from_secs(3_600);
-/// With a longer time a policy could not evict anything that is in use.
+/// With a longer time, a policy could hardly evict an image that is in use.
 pub(super) const MAX_MIN_AGE: Duration = Duration::from_secs(86_400);
-/// With a shorter time, readers would give up a writer that only waits for the processor. A longer wait makes no sense.
+/// With a shorter time, readers would abandon a writer that only waits for the processor. A longer time has no use.
 const PATIENCES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
 const INSTANCES: RangeInclusive<u64> = 1..=10_000;
 const MEMORY: RangeInclusive<u64> = (1 << 20)..=(4 << 30);
@@ -32,7 +32,7 @@ pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     Ok(dir)
 }
 
-/// The driver; the name of a built-in one in lower case.
+/// The driver; returns the name of a built-in driver in lower case.
 pub(super) fn driver(driver: String, accepted: &str) -> Result<String, Rejected> {
     if driver.is_empty() || driver.chars().any(char::is_control) {
         return Err(Rejected::new(quoted(&driver), accepted));
@@ -41,19 +41,19 @@ pub(super) fn driver(driver: String, accepted: &str) -> Result<String, Rejected>
     Ok(built_in.map_or(driver, |built_in| (*built_in).to_owned()))
 }
 
-/// No file and no file system has more bytes than an `i64` can count.
+/// A number of bytes. No file system has more than `i64::MAX`.
 pub(super) fn bytes(bytes: u64, accepted: &str) -> Result<u64, Rejected> {
     let fits = i64::try_from(bytes).is_ok();
     if fits { Ok(bytes) } else { Err(Rejected::new(format!("{bytes} bytes"), accepted)) }
 }
 
-/// As many images or inodes as a file system can have.
+/// A number of images or inodes. No file system has more than `i64::MAX`.
 pub(super) fn count(count: u64, accepted: &str) -> Result<u64, Rejected> {
     let fits = i64::try_from(count).is_ok();
     if fits { Ok(count) } else { Err(Rejected::new(count.to_string(), accepted)) }
 }
 
-/// A number of images; 0 is no limit.
+/// A number of images; 0 means no limit.
 pub(super) fn image_limit(images: Option<u64>, accepted: &str) -> Result<Option<u64>, Rejected> {
     let images = images.map(|images| count(images, accepted)).transpose()?;
     Ok(images.filter(|images| *images > 0))
@@ -80,7 +80,7 @@ fn within(
     if accepted_times.contains(&time) { Ok(time) } else { Err(Rejected::new(found(), accepted)) }
 }
 
-/// The database's path in its plain form, without `.` components.
+/// The database's path, without `.` components.
 pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     let Some(database) = path.to_str() else {
         return Err(Rejected::new(quoted(&path.to_string_lossy()), accepted));
@@ -98,7 +98,7 @@ pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Reject
             Component::RootDir | Component::Prefix(_) => return Err(rejected("which is absolute")),
         }
     }
-    // SQLite appends up to eight bytes to the name, for its journal.
+    // SQLite appends up to eight bytes to the name of its journal.
     if plain.iter().any(|name| name.len() > 255 - "-journal".len()) {
         return Err(rejected("which is too long"));
     }
@@ -109,12 +109,12 @@ pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Reject
     }
 }
 
-/// Names in the base directory that no database may have; `cache.db` itself is meant for one.
+/// Names in the base directory that a database must not have; `cache.db` itself is allowed.
 fn is_ours(name: &str) -> bool {
     name == ".image-cache" || (name != "cache.db" && is_reserved(name))
 }
 
-/// The key of a fault in a driver's table; `within` is empty if the whole table is meant.
+/// The key of a fault in a driver's table; `within` is empty for the whole table.
 pub(super) fn driver_key(name: &str, within: &str) -> String {
     match within {
         "" => format!("drivers.{name}"),
@@ -122,7 +122,7 @@ pub(super) fn driver_key(name: &str, within: &str) -> String {
     }
 }
 
-/// Every fault of a driver's definition; the key is relative to the driver's table.
+/// All faults of a driver's definition; each key is relative to the driver's table.
 pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static str, Rejected)> {
     let mut faults = Vec::new();
     if BUILT_IN_DRIVERS.iter().any(|built_in| built_in.eq_ignore_ascii_case(name)) {
@@ -143,7 +143,7 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
     faults
 }
 
-/// Every fault of a driver's limits.
+/// All faults of a driver's limits.
 fn limits(limits: &Limits) -> Vec<(&'static str, Rejected)> {
     let mut faults = Vec::new();
     for (key, number, range, unit) in [
@@ -172,7 +172,7 @@ fn limits(limits: &Limits) -> Vec<(&'static str, Rejected)> {
     faults
 }
 
-/// The name becomes part of file and attribute names.
+/// The name becomes part of file names and attribute names.
 fn is_driver_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())

@@ -1,16 +1,16 @@
-//! The options that are one of a few names.
+//! The options with a few named values.
 
 use std::str::FromStr;
 
-/// `image_cache_durability`: what is on disk when an image counts as cached.
+/// `image_cache_durability`: which data is flushed to disk before an image counts as cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// The image and its place in the directory: a power loss after that does not lose it.
+    /// The image and its directory entry: a power loss does not lose a cached image.
     #[default]
     Full,
     /// Nothing is flushed. The image appears by a rename, so that no reader sees a part of it. A power loss can leave an image
-    /// that is short or full of zeros, since the file system may write the rename before the bytes.
+    /// that is truncated or contains zeros, since the file system may write the rename before the bytes.
     RenameOnly,
 }
 
@@ -21,12 +21,12 @@ pub enum OtherWriter {
     /// It reads the other process's growing file.
     #[default]
     Follow,
-    /// It fetches the image for itself, past the cache.
+    /// It fetches the image itself, without the cache.
     PassThrough,
 }
 
 impl Durability {
-    /// Every choice there is.
+    /// All choices.
     pub const ALL: [Durability; 2] = [Durability::Full, Durability::RenameOnly];
 
     /// The name in a configuration.
@@ -39,7 +39,7 @@ impl Durability {
 }
 
 impl OtherWriter {
-    /// Every choice there is.
+    /// All choices.
     pub const ALL: [OtherWriter; 2] = [OtherWriter::Follow, OtherWriter::PassThrough];
 
     /// The name in a configuration.
@@ -55,9 +55,9 @@ impl OtherWriter {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is none of the choices: {accepted} are accepted")]
 pub struct UnknownChoice {
-    /// What was given.
+    /// The given name.
     pub found: String,
-    /// The names that there are.
+    /// The accepted names.
     pub accepted: &'static str,
 }
 

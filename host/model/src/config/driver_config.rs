@@ -1,10 +1,10 @@
-//! Drivers that are not built in: where they are, what they may import, and what they may use.
+//! Drivers that are not built in: their components, grants and limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The drivers that are built in; no other driver may have their names, in any letter case.
+/// The drivers that are built in; no other driver may have their names, in upper or lower case.
 pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 
 /// A driver that is not built in: `[drivers.NAME]`. The default has no component, which is a fault.
@@ -12,18 +12,18 @@ pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 pub struct DriverConfig {
     /// The WebAssembly component.
     pub component: PathBuf,
-    /// The SHA-256 digest that the component must have; another component is refused.
+    /// The SHA-256 digest of the component; a component with another digest is refused.
     pub sha256: Option<[u8; 32]>,
-    /// What the driver may import.
+    /// The capabilities that the driver may import.
     pub grants: BTreeSet<Grant>,
-    /// What the driver is configured with.
+    /// The options that the driver reads.
     pub options: BTreeMap<String, String>,
-    /// What a call may use.
+    /// The limits of the driver.
     pub limits: Limits,
 }
 
 impl DriverConfig {
-    /// A driver without a pin, grants and options, under the default limits.
+    /// A driver with the default limits, without SHA-256 digest, grants and options.
     ///
     /// ```
     /// use image_cache_model::{Config, DriverConfig, Grant};
@@ -43,7 +43,7 @@ impl DriverConfig {
 pub enum Grant {
     /// A database of its own.
     Sql,
-    /// Its own extended attributes of the cached images.
+    /// Its own extended attributes on the cached images.
     Attributes,
     /// Names, sizes and times of the cached images.
     Files,
@@ -52,7 +52,7 @@ pub enum Grant {
 }
 
 impl Grant {
-    /// Every grant there is.
+    /// All grants.
     pub const ALL: [Grant; 4] = [Grant::Sql, Grant::Attributes, Grant::Files, Grant::Wasi];
 
     /// The name in a configuration.
@@ -88,21 +88,21 @@ impl std::str::FromStr for Grant {
     }
 }
 
-/// What a driver may use: memory and time for each call, and disk.
+/// The limits of a driver: memory and time of each call, and disk space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
     pub memory: u64,
-    /// Time in the guest, host calls not counted: 1 s by default.
+    /// Time in the guest, without host calls: 1 s by default.
     pub guest_time: Duration,
-    /// Time of the whole call, host calls included: 2 s by default.
+    /// Time of the whole call, with host calls: 2 s by default.
     pub call_time: Duration,
     /// Bytes of the component: 32 MiB by default. A larger one is not read.
     pub component: u64,
-    /// Bytes of disk that its database may have, SQLite's log included: 1 GiB by default.
+    /// Bytes of its database on disk, with SQLite's log: 1 GiB by default.
     pub database: u64,
-    /// Core instances, memories and tables of one instance of the driver, as many of each: 32 by default. A component that is
-    /// composed of many (Python with `--stub-wasi`) needs more.
+    /// The number of core instances, of memories and of tables in one instance of the driver: 32 each by default. A component
+    /// that is composed of many modules (Python with `--stub-wasi`) needs more.
     pub instances: u64,
 }
 

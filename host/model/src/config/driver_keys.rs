@@ -1,15 +1,15 @@
-//! The keys of `[drivers.NAME]`, for reading and for the manual.
+//! The keys of `[drivers.NAME]`, for the TOML reader and the manual.
 
 /// A key of a driver's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverKey {
-    /// The key; those of the inner table `limits` begin with its name.
+    /// The key; a key of the inner table `limits` begins with `limits.`.
     pub name: &'static str,
     /// The default as a user would write it; empty if there is none.
     pub default: &'static str,
     /// Which values are accepted, in words.
     pub accepted: &'static str,
-    /// What the key is for.
+    /// The purpose of the key.
     pub help: &'static str,
 }
 
@@ -23,19 +23,19 @@ pub(super) const SHA256: DriverKey = DriverKey {
     name: "sha256",
     default: "",
     accepted: "64 hexadecimal digits, in quotes",
-    help: "The SHA-256 digest that the component must have; a component with another one is refused",
+    help: "The SHA-256 digest of the component; a component with another digest is refused",
 };
 pub(super) const GRANTS: DriverKey = DriverKey {
     name: "grants",
     default: "[]",
     accepted: "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"",
-    help: "What the component may import",
+    help: "The capabilities that the component may import",
 };
 pub(super) const OPTIONS: DriverKey = DriverKey {
     name: "options",
     default: "{}",
-    accepted: "a table of texts",
-    help: "What the driver is configured with",
+    accepted: "a table of strings",
+    help: "The options that the driver reads",
 };
 pub(super) const MEMORY: DriverKey = DriverKey {
     name: "limits.memory",
@@ -53,7 +53,7 @@ pub(super) const CALL_TIME: DriverKey = DriverKey {
     name: "limits.call_time",
     default: "2s",
     accepted: "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")",
-    help: "The time of a whole call, with what the host does for it",
+    help: "The time of a whole call, with its host calls",
 };
 pub(super) const COMPONENT_SIZE: DriverKey = DriverKey {
     name: "limits.component",
@@ -71,7 +71,7 @@ pub(super) const INSTANCES: DriverKey = DriverKey {
     name: "limits.instances",
     default: "32",
     accepted: "1 to 10000, a whole number",
-    help: "Core instances, memories and tables, as many of each; a component that is composed of many needs more",
+    help: "The number of core instances, of memories and of tables; a component that is composed of many modules needs more",
 };
 
 /// Every key, in the order of the documentation.

@@ -1,4 +1,4 @@
-//! Reading `[drivers.NAME]`: one driver that is not built in.
+//! Reads `[drivers.NAME]`: the definition of one driver that is not built in.
 
 use super::check::{self, driver_key};
 use super::driver_config::{DriverConfig, Grant, Limits};
@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 const OPTION: &str = "text, in quotes";
 
-/// The names of the keys in a driver's table, or in its table `limits.`.
+/// The names of the keys in a driver's table, or in its inner table (`limits.`).
 fn keys(table: &str) -> Vec<&'static str> {
     let names = DRIVER_KEYS.iter().filter_map(|key| key.name.strip_prefix(table));
     let mut names: Vec<&str> =
@@ -23,7 +23,7 @@ fn keys(table: &str) -> Vec<&'static str> {
     names
 }
 
-/// The driver that the entry of `[drivers]` defines, if it has no fault.
+/// The driver that an entry of `[drivers]` defines; `None` if the entry has a fault.
 pub(super) fn read(
     reader: &mut TomlReader<'_>,
     (name, value): KeyValue<'_, '_>,
@@ -38,7 +38,7 @@ pub(super) fn read(
         match key.get_ref().as_ref() {
             "component" => {
                 let path = reader.hold(&key.span(), &shown, component(value.get_ref()));
-                // A path that is not text was reported. With a placeholder it is not reported as missing as well.
+                // A path that is not text is already reported. The placeholder prevents a second fault for a missing path.
                 driver.component = path.map_or_else(|| "?".into(), |path| reader.anchored(path));
             }
             "sha256" => {
@@ -121,7 +121,7 @@ fn limits(reader: &mut TomlReader<'_>, shown: &str, value: &Spanned<DeValue<'_>>
     limits
 }
 
-/// Reads a limit; `None` if there is none with this name.
+/// Reads a limit; `None` if the name is unknown.
 fn read_limit(limits: &mut Limits, name: &str, given: &Given<'_>) -> Option<Result<(), Rejected>> {
     let bytes = |key: DriverKey| given::bytes(given, key.accepted);
     let time = |key: DriverKey| given::time(given, key.accepted);
@@ -131,8 +131,7 @@ fn read_limit(limits: &mut Limits, name: &str, given: &Given<'_>) -> Option<Resu
         "database" => bytes(driver_keys::DATABASE).map(|bytes| limits.database = bytes),
         "instances" => given::count(given, driver_keys::INSTANCES.accepted)
             .map(|instances| limits.instances = instances),
-        // A time that was refused must not make the other one a fault as well: the shortest and the longest agree with every
-        // other time.
+        // A refused time must not cause a second fault: the shortest and the longest time are valid with every other time.
         "guest_time" => {
             limits.guest_time = Duration::from_millis(10);
             time(driver_keys::GUEST_TIME).map(|time| limits.guest_time = time)
@@ -145,7 +144,7 @@ fn read_limit(limits: &mut Limits, name: &str, given: &Given<'_>) -> Option<Resu
     })
 }
 
-/// The place of the key, which may have dots; if it is not there, of its table, or else `name`.
+/// The place of the key, which may have dots; if the key is missing, the place of its table, or else `name`.
 fn place(table: &DeTable<'_>, key: &str, name: Range<usize>) -> Range<usize> {
     let mut place = name;
     let mut table = Some(table);

@@ -1,22 +1,22 @@
-//! The faults of a configuration, each with its place and what is accepted instead.
+//! The faults of a configuration, each with its place and the accepted values.
 
 use crate::printable;
 use std::fmt;
 use std::path::Path;
 
-/// Longest key that is shown whole, in bytes.
+/// Longest key that is not shortened, in bytes.
 const MAX_KEY: usize = 500;
 
 /// One fault in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Its place: a file with its line, a flag, an environment variable, or the builder; empty if it has none.
+    /// Its place: a file and line, a flag, an environment variable, or the builder; empty if it has none.
     pub origin: String,
     /// The option, with its table (`drivers.lfu.sha256`); empty if the fault concerns the whole file.
     pub key: String,
-    /// What was found.
+    /// The value that was found.
     pub found: String,
-    /// What is accepted instead.
+    /// The values that are accepted.
     pub accepted: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// Every fault of a configuration, in the order of its layers; each is shown on a line.
+/// All faults of a configuration, in the order of its layers. Each is printed on its own line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The faults; never empty.
@@ -65,7 +65,7 @@ impl Rejected {
         Rejected { found: found.into(), accepted: accepted.into() }
     }
 
-    /// The fault of an option. A key of a file may be anything: it is shown without control characters, and cut.
+    /// The fault of an option. A key from a file may be any text, so it is escaped and shortened.
     pub(super) fn at(self, origin: impl Into<String>, key: impl AsRef<str>) -> ConfigFault {
         ConfigFault {
             origin: origin.into(),
@@ -76,7 +76,7 @@ impl Rejected {
     }
 }
 
-/// A text as a fault shows it: quoted, escaped and shortened.
+/// A text for a fault: quoted, escaped and shortened.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(120).collect();
     if shown.len() < text.len() {
@@ -85,7 +85,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// A line of a file, as the origin of a fault; lines count from 1.
+/// A line of a file, as the origin of a fault; the first line is 1.
 pub(super) fn at_line(path: &Path, line: Option<usize>) -> String {
     match line {
         Some(line) => format!("{}:{line}", path.display()),
@@ -93,7 +93,7 @@ pub(super) fn at_line(path: &Path, line: Option<usize>) -> String {
     }
 }
 
-/// What is accepted in place of an unknown name: the nearest known one first.
+/// The accepted names, for an unknown name; suggests the nearest one.
 pub(super) fn known(name: &str, names: &[&str]) -> String {
     let nearest = names
         .iter()

@@ -1,4 +1,4 @@
-//! Values as they were given, and how they are read.
+//! Values as given, and functions that read them.
 
 use super::fault::{Rejected, quoted};
 use bytesize::ByteSize;
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) enum Given<'a> {
     /// From a flag, a variable, an INI file, or a TOML string.
     Text(&'a OsStr),
-    /// A TOML integer; `None` if 128 bits cannot hold it.
+    /// A TOML integer; `None` if it does not fit into 128 bits.
     Integer(Option<i128>),
     /// A TOML boolean.
     Switch(bool),
@@ -20,7 +20,7 @@ pub(super) enum Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// The text; anything else is a wrong type.
+    /// The text; another type is rejected.
     pub(super) fn os_text(&self, accepted: &str) -> Result<&'a OsStr, Rejected> {
         match self {
             Given::Text(text) => Ok(text),
@@ -28,7 +28,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The text in UTF-8; anything else is a wrong type.
+    /// The text, which must be UTF-8; another type is rejected.
     pub(super) fn text(&self, accepted: &str) -> Result<&'a str, Rejected> {
         let text = self.os_text(accepted)?;
         text.to_str().ok_or_else(|| {
@@ -37,12 +37,12 @@ impl<'a> Given<'a> {
         })
     }
 
-    /// Says that something else is accepted.
+    /// Rejects the value, with the accepted values.
     pub(super) fn rejected(&self, accepted: &str) -> Rejected {
         Rejected::new(self.found(), accepted)
     }
 
-    /// What was found, in words.
+    /// The value in words.
     fn found(&self) -> String {
         match self {
             Given::Text(text) => quoted(&text.to_string_lossy()),
@@ -59,12 +59,12 @@ pub(super) fn path(given: &Given<'_>, accepted: &str) -> Result<PathBuf, Rejecte
     given.os_text(accepted).map(PathBuf::from)
 }
 
-/// A text of its own.
+/// A text.
 pub(super) fn string(given: &Given<'_>, accepted: &str) -> Result<String, Rejected> {
     given.text(accepted).map(str::to_owned)
 }
 
-/// Bytes: a whole number, or one with a unit. At most 2^63 - 1, which is what a file can have.
+/// Bytes: a whole number, or a number with a unit. At most 2^63 - 1, the largest size of a file.
 pub(super) fn bytes(given: &Given<'_>, accepted: &str) -> Result<u64, Rejected> {
     read(given, accepted, |text| fits(bytes_in(text)?), fits)
 }
@@ -79,7 +79,7 @@ pub(super) fn time(given: &Given<'_>, accepted: &str) -> Result<Duration, Reject
     read(given, accepted, time_in, |seconds| Some(Duration::from_secs(seconds)))
 }
 
-/// Yes or no: `true` or `false`, as text in any letter case.
+/// A switch: `true` or `false`; as text in upper or lower case.
 pub(super) fn switch(given: &Given<'_>, accepted: &str) -> Result<bool, Rejected> {
     let on = match given {
         Given::Text(text) => text.to_str().and_then(|text| text.to_ascii_lowercase().parse().ok()),
@@ -99,7 +99,7 @@ pub(super) fn choice<T: std::str::FromStr>(
     choice.ok_or_else(|| given.rejected(accepted))
 }
 
-/// What stands in a text, or a whole number.
+/// A value from a text or a whole number.
 fn read<T>(
     given: &Given<'_>,
     accepted: &str,
@@ -123,7 +123,7 @@ fn fits(number: u64) -> Option<u64> {
 fn bytes_in(text: &str) -> Option<u64> {
     let text = text.trim();
     let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
-    // A fraction of a byte is a mistake, and the crate would round it.
+    // A fraction of a byte is a mistake, which the crate would round.
     if text.contains('.') && !has_unit {
         return None;
     }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn a_text_that_is_not_a_size_is_refused() {
         for text in [
             "",
             " ",
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn a_text_that_is_not_a_time_is_refused() {
         for text in ["", " ", "-1", "-1h", "0.5", "soon", "24 hourses", "99999999999999999999", "h"]
         {
             assert_eq!(duration(text), None, "{text:?}");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_true_or_false_and_nothing_else() {
+    fn a_switch_accepts_only_true_and_false() {
         let on = |text: &str| switch(&Given::Text(text.as_ref()), "").ok();
         assert_eq!((on("true"), on("False"), on("TRUE")), (Some(true), Some(false), Some(true)));
         for text in ["", "1", "yes", "on", " true"] {

@@ -1,4 +1,4 @@
-//! Putting a configuration together from a file, the environment and flags; each overrides the one before.
+//! Combines a configuration from a file, the environment and flags; each overrides the one before.
 
 use super::fault::{ConfigError, ConfigFault, Rejected, at_line};
 use super::given::Given;
@@ -9,10 +9,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
-/// The largest file that is read.
+/// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// Layers of configuration: each beats those before it, and the faults of all are reported together.
+/// Layers of configuration: each overrides those before it, and the faults of all are reported together.
 ///
 /// ```
 /// use image_cache_model::{ConfigLayers, ConfigOption};
@@ -31,7 +31,7 @@ pub struct ConfigLayers {
 }
 
 impl ConfigLayers {
-    /// No layer yet: every option has its default, except the directory, which has none.
+    /// Starts without a layer: every option has its default, except the directory, which has none.
     pub fn new() -> ConfigLayers {
         ConfigLayers::default()
     }
@@ -77,7 +77,7 @@ impl ConfigLayers {
         self
     }
 
-    /// Adds one option; faults name it as `flag`.
+    /// Adds one option; `flag` is the origin of its faults.
     #[must_use]
     pub fn flag(mut self, flag: &str, option: ConfigOption, value: &OsStr) -> Self {
         let set = option.set(&Given::Text(value), &mut self.builder);
@@ -85,13 +85,13 @@ impl ConfigLayers {
         self
     }
 
-    /// Puts the layers together.
+    /// Combines the layers.
     ///
     /// # Errors
-    /// Every fault of every layer, also of values that a later layer replaced; and a missing directory.
+    /// All faults of all layers, also of values that a later layer overrides; and a missing directory.
     pub fn build(mut self) -> Result<Config, ConfigError> {
         let dir = ConfigOption::Dir;
-        // A file with a syntax error may have named the directory.
+        // A file with a syntax error may contain the directory.
         let explained =
             self.faults.iter().any(|fault| fault.key.is_empty() || fault.key == dir.name());
         if self.builder.dir.is_none() && !explained {
@@ -110,11 +110,11 @@ impl ConfigLayers {
 }
 
 impl Config {
-    /// Reads a TOML file, or an oslo.config file: one whose name ends in `.conf` or `.ini`, or
-    /// that begins with the section `[DEFAULT]`.
+    /// Reads a TOML file or an oslo.config file. The name of an oslo.config file ends in `.conf` or `.ini`, or its first section
+    /// is `[DEFAULT]`.
     ///
     /// # Errors
-    /// Every fault of the file, or the one that it cannot be read.
+    /// All faults of the file, or one fault if it cannot be read.
     ///
     /// ```no_run
     /// let config = image_cache_model::Config::from_file("/etc/glance/glance-api.conf".as_ref())?;
@@ -124,11 +124,10 @@ impl Config {
         ConfigLayers::new().file(path).build()
     }
 
-    /// Reads TOML; `origin` is the file that faults name, and whose directory relative paths of
-    /// components start at.
+    /// Reads TOML; `origin` is the file in faults, and relative paths of components are relative to its directory.
     ///
     /// # Errors
-    /// Every fault of the text.
+    /// All faults of the text.
     pub fn from_toml(text: &str, origin: &Path) -> Result<Config, ConfigError> {
         ConfigLayers::new().toml(text, origin).build()
     }
@@ -148,7 +147,7 @@ fn read(path: &Path) -> io::Result<String> {
     })
 }
 
-/// Glance's file may have been copied under another name: then its first section tells.
+/// Glance's file may have another name; its first section identifies it.
 fn is_ini(path: &Path, text: &str) -> bool {
     let named = path.extension().is_some_and(|extension| extension == "conf" || extension == "ini");
     let first =

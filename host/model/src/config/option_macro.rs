@@ -1,13 +1,13 @@
-//! Turns the table of options into the code that reads, checks and keeps them.
+//! Turns the table of options into the code that reads, checks and stores them.
 
-/// What is known of an option: help, manuals, flags and variables are made of it.
+/// The definition of an option, for help, manuals, flags and variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionDefinition {
     /// The key in a TOML or oslo.config file; in capitals it is the environment variable.
     pub name: &'static str,
     /// The flag, with its dashes.
     pub flag: &'static str,
-    /// What stands for the value in help texts.
+    /// The placeholder for the value in help texts.
     pub value_name: &'static str,
     /// The default as a user would write it; empty if the option is required.
     pub default: &'static str,
@@ -21,10 +21,12 @@ pub struct OptionDefinition {
     pub accepted: &'static str,
 }
 
-/// Makes [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for each option.
+/// Generates [`ConfigOption`](super::ConfigOption) and [`ConfigBuilder`](super::ConfigBuilder) from a table with an entry for
+/// each option.
 ///
-/// `field` is the field of [`Config`](super::Config), of which the key in a file is made. `set` is the argument of the builder's method and what is kept of it. `read` reads
-/// a value that was given as text or in TOML. `check`, if there is one, returns the value in its plain form, or why it is not accepted.
+/// `field` is the field of [`Config`](super::Config); the key in a file is derived from its name. `set` is the argument of the
+/// builder's method and the value that is stored. `read` reads a value that is text or TOML. `check`, if present, returns the
+/// normalised value, or why it is not accepted.
 macro_rules! options {
     ($(
         $option:ident {
@@ -59,7 +61,7 @@ macro_rules! options {
             /// Every option, in the order of the documentation.
             pub const ALL: &'static [ConfigOption] = &[$(ConfigOption::$option,)*];
 
-            /// What is known of the option.
+            /// The definition of the option.
             pub fn definition(self) -> &'static OptionDefinition {
                 match self {
                     $(ConfigOption::$option => &OptionDefinition {
@@ -75,7 +77,7 @@ macro_rules! options {
                 }
             }
 
-            /// Reads and checks a value, and puts it in place of an earlier one.
+            /// Reads and checks a value, and replaces an earlier one.
             pub(super) fn set(
                 self,
                 given: &Given<'_>,
@@ -92,7 +94,7 @@ macro_rules! options {
             }
         }
 
-        /// Options on their way to a [`Config`]; see [`Config::builder`].
+        /// Builds a [`Config`]; see [`Config::builder`].
         #[derive(Debug, Clone, Default)]
         pub struct ConfigBuilder {
             $(pub(super) $field: Option<$type>,)*
@@ -109,7 +111,7 @@ macro_rules! options {
                 }
             )*
 
-            /// Brings each value that was set in code into its plain form. Returns those that are not accepted.
+            /// Normalises each value that was set in code. Returns the options whose values are not accepted.
             pub(super) fn check_values(&mut self) -> Vec<(ConfigOption, Rejected)> {
                 let mut rejected = Vec::new();
                 $($(
@@ -122,11 +124,11 @@ macro_rules! options {
                 rejected
             }
 
-            /// Puts the default in place of each value that is not set. The values were checked before.
+            /// Sets the default of each option that is not set. The values must be checked before.
             pub(super) fn with_defaults(self) -> Config {
                 let ConfigBuilder { $($field,)* drivers } = self;
                 Config {
-                    // A test reads every default: none of them is rejected.
+                    // A test shows that every default is accepted.
                     $($field: $field.unwrap_or_else(|| {
                         let value = $read(&Given::Text($default.as_ref()), $accepted);
                         $(let value = value.and_then(|value| $check(value, $accepted));)?

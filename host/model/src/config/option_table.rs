@@ -1,7 +1,7 @@
-//! The options of a cache: one table, which flags, variables, files, help, manuals, checks and defaults come from.
+//! The options of a cache: one table, from which flags, variables, files, help, manuals, checks and defaults are generated.
 //!
-//! A new option is an entry here, a field of [`Config`], and the code that uses it. Its key in a file is `image_cache_` with the name
-//! of the field.
+//! A new option needs an entry here, a field of [`Config`], and the code that uses it. Its key in a file is `image_cache_` and
+//! the name of the field.
 
 use super::check;
 use super::driver_config::DriverConfig;

@@ -1,4 +1,4 @@
-//! Reading the options that Glance has too from an oslo.config file (INI, `[DEFAULT]`).
+//! Reads the options that Glance also has from an oslo.config file (INI, `[DEFAULT]`).
 
 use super::fault::{ConfigFault, Rejected, at_line, quoted};
 use super::given::Given;
@@ -7,14 +7,14 @@ use ini::{Ini, ParseOption};
 use std::path::Path;
 
 const SECTION: &str = "DEFAULT";
-/// How many references may follow each other.
+/// Maximum depth of references.
 const MAX_DEPTH: usize = 8;
-/// The largest value, with what it refers to.
+/// The largest value after its references are replaced.
 const MAX_VALUE_BYTES: usize = 16 << 10;
 
 /// Puts the options of the text into `builder`; returns the faults.
 pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<ConfigFault> {
-    // As oslo.config does it: a backslash is a backslash, and quotes count around a whole value.
+    // As in oslo.config: a backslash is an ordinary character, and quotes have a meaning only around a whole value.
     let as_oslo = ParseOption {
         enabled_quote: false,
         enabled_escape: false,
@@ -45,8 +45,8 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
     faults
 }
 
-/// The last value of a key, without the quotes around it; a key may have lines without `=` before
-/// it (they are a fault, but not this key's).
+/// The last value of a key, without its quotes. The parser puts lines without `=` before a key into the key (they are a fault,
+/// but not of this key).
 fn value<'a>(ini: &'a Ini, section: &str, key: &str) -> Option<&'a str> {
     let properties = ini.section_all(Some(section));
     let mut all = properties.flat_map(|properties| properties.iter());
@@ -56,7 +56,7 @@ fn value<'a>(ini: &'a Ini, section: &str, key: &str) -> Option<&'a str> {
     Some(unquoted.unwrap_or(last))
 }
 
-/// The parser takes a line without `=` or `:` for the beginning of the next key.
+/// Faults for lines without `=` or `:`, which the parser takes for the beginning of the next key.
 fn stray_lines(ini: &Ini, path: &Path, text: &str) -> Vec<ConfigFault> {
     let keys =
         ini.section_all(Some(SECTION)).flat_map(|properties| properties.iter()).map(|(key, _)| key);
@@ -65,7 +65,7 @@ fn stray_lines(ini: &Ini, path: &Path, text: &str) -> Vec<ConfigFault> {
         .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
         .map(|line| {
             let number = text.lines().position(|other| other.trim() == line).map(|index| index + 1);
-            let accepted = "[section], \"key = value\", or a comment behind '#'";
+            let accepted = "[section], \"key = value\", or a comment after '#'";
             Rejected::new(quoted(line), accepted).at(at_line(path, number), "")
         })
         .collect()
@@ -90,7 +90,7 @@ fn resolved(ini: &Ini, section: &str, value: &str, depth: usize) -> Result<Strin
             continue;
         }
         let Some((name, after)) = reference(after) else {
-            // Not the beginning of a name: oslo.config keeps the dollar sign.
+            // No name follows: oslo.config keeps the dollar sign.
             result.push('$');
             rest = after;
             continue;
@@ -104,7 +104,7 @@ fn resolved(ini: &Ini, section: &str, value: &str, depth: usize) -> Result<Strin
     Ok(result + rest)
 }
 
-/// The name that stands behind a dollar sign, and what follows it.
+/// The name after a dollar sign, and the text after the name.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let braced = text.strip_prefix('{');
     let text = braced.unwrap_or(text);
@@ -133,13 +133,13 @@ fn referred(ini: &Ini, section: &str, name: &str, depth: usize) -> Result<String
     if depth == MAX_DEPTH {
         return Err(Rejected::new(
             format!("${name}, which refers to itself or too deep"),
-            "at most 8 references in a row",
+            "at most 8 nested references",
         ));
     }
     resolved(ini, section, value, depth + 1)
 }
 
-/// The line of the last `key = value` in the section; lines count from 1.
+/// The line of the last `key = value` in the section; the first line is 1.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut in_section = false;
     let mut found = None;

@@ -1,4 +1,4 @@
-//! Reading a TOML file: known options by name, everything else is a fault with its line.
+//! Reads a TOML file: finds options by name, and reports every other key as a fault with its line.
 
 use super::driver_table;
 use super::fault::ConfigFault;
@@ -54,7 +54,7 @@ fn anchor_driver(reader: &TomlReader<'_>, builder: &mut ConfigBuilder) {
     if let Some(driver) = &mut builder.driver {
         let is_path = driver.contains('/') || driver.ends_with(".wasm");
         if is_path && !builder.drivers.contains_key(driver) {
-            // A path that is not UTF-8 cannot be kept as text: the driver's path then stays as it is.
+            // If the path is not UTF-8, it cannot be stored as text, and the driver stays unchanged.
             if let Ok(path) = reader.anchored(driver).into_os_string().into_string() {
                 *driver = path;
             }

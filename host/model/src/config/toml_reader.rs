@@ -11,18 +11,18 @@ use toml::de::{DeString, DeTable, DeValue};
 /// A key with its value, each with its place.
 pub(super) type KeyValue<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeValue<'i>>);
 
-/// A file that is being read, and what was found to be wrong with it.
+/// A file that is being read, and its faults.
 pub(super) struct TomlReader<'a> {
     text: &'a str,
     path: &'a Path,
-    /// The place of the first syntax error: what was parsed behind it may differ from what its author meant.
+    /// The place of the first syntax error. The parser may misunderstand the text after it.
     broken_at: Option<usize>,
-    /// Each with its place in the text.
+    /// Each fault with its place in the text.
     pub(super) faults: Vec<(usize, ConfigFault)>,
 }
 
 impl<'a> TomlReader<'a> {
-    /// Parses the text. What can be understood of a faulty text is returned as well.
+    /// Parses the text. Returns also the readable part of a faulty text.
     pub(super) fn parse(text: &'a str, path: &'a Path) -> (Self, Spanned<DeTable<'a>>) {
         let mut reader = TomlReader { text, path, broken_at: None, faults: Vec::new() };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -43,7 +43,7 @@ impl<'a> TomlReader<'a> {
         self.faults.into_iter().map(|(_, fault)| fault).collect()
     }
 
-    /// A path that is relative to the file's directory.
+    /// The path, relative to the file's directory.
     pub(super) fn anchored(&self, path: &str) -> PathBuf {
         match self.path.parent() {
             Some(directory) => directory.join(path),
@@ -51,7 +51,7 @@ impl<'a> TomlReader<'a> {
         }
     }
 
-    /// Returns the value, or keeps the fault.
+    /// Returns the value, or stores the fault.
     pub(super) fn hold<T>(
         &mut self,
         span: &Range<usize>,
@@ -61,7 +61,7 @@ impl<'a> TomlReader<'a> {
         result.map_err(|rejected| self.fault(span, key, rejected)).ok()
     }
 
-    /// The value as a table, or keeps the fault that it is none.
+    /// Returns the value as a table, or stores the fault that it is not a table.
     pub(super) fn table<'v, 'i>(
         &mut self,
         span: &Range<usize>,
@@ -73,7 +73,7 @@ impl<'a> TomlReader<'a> {
         self.hold(span, key, value.as_table().ok_or_else(|| given(value).rejected(accepted)))
     }
 
-    /// Whether the text has a syntax error, so that a missing key may be one that was not understood.
+    /// Whether the text has a syntax error, so that the parser may have missed keys.
     pub(super) fn is_broken(&self) -> bool {
         self.broken_at.is_some()
     }
@@ -87,7 +87,7 @@ impl<'a> TomlReader<'a> {
         self.faults.push((span.start, rejected.at(at_line(self.path, Some(line)), key)));
     }
 
-    /// A key that is not among `names`.
+    /// Stores the fault of a key that is not in `names`.
     pub(super) fn unknown(&mut self, key: &Spanned<DeString<'_>>, shown: &str, names: &[&str]) {
         let rejected = Rejected::new("an unknown option", known(key.get_ref(), names));
         self.fault(&key.span(), shown, rejected);
@@ -100,14 +100,14 @@ impl<'a> TomlReader<'a> {
     }
 }
 
-/// A TOML value as an option reads it.
+/// A TOML value for the reader of an option.
 pub(super) fn given<'a>(value: &'a DeValue<'_>) -> Given<'a> {
     match value {
         DeValue::String(text) => Given::Text(OsStr::new(text.as_ref())),
         DeValue::Integer(number) => {
             Given::Integer(i128::from_str_radix(number.as_str(), number.radix()).ok())
         }
-        // What the parser recovers of a number with a syntax error.
+        // The parser returns this for a number with a syntax error.
         DeValue::Float(number) if number.as_str().is_empty() => Given::Other("a broken number"),
         DeValue::Float(number) => Given::Other(number.as_str()),
         DeValue::Boolean(on) => Given::Switch(*on),

@@ -1,4 +1,4 @@
-//! Closing removed files, by which the file system frees their space, in threads of their own.
+//! Closes removed files in background threads; the file system frees their space at the close.
 
 use super::UnlinkedFile;
 use crate::sync::lock;
@@ -6,16 +6,16 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// Threads that close files. More than there are processors: a file system that discards blocks waits for the disk at
-/// each file, and the disk can serve many of these waits at a time.
+/// Threads that close files. They outnumber the processors, because a file system that discards blocks waits for the disk at each
+/// file, and the disk handles many such requests in parallel.
 const THREADS: usize = 16;
 
-/// Files that a thread closes at a time. If there are no more than this, the caller closes them itself, without a thread.
+/// Files that a thread closes at a time. A caller with no more files than this closes them itself.
 pub const CLOSE_BATCH: usize = 8;
 
 /// Closes removed files in the background while others are being removed.
 ///
-/// [`scope`](Self::scope) returns only when all of them are closed: then the file system has all of their space back.
+/// [`scope`](Self::scope) returns only when all of them are closed and the file system has freed their space.
 pub struct DeferredClose<'a> {
     to_close: SyncSender<Vec<UnlinkedFile>>,
     /// Starts the threads; false if none can be started.
@@ -26,7 +26,7 @@ pub struct DeferredClose<'a> {
 impl DeferredClose<'_> {
     /// Runs work that removes files, and waits until all of them are closed.
     pub fn scope<T>(work: impl FnOnce(&mut DeferredClose<'_>) -> T) -> T {
-        // The queue is short: each entry is open files.
+        // The queue is short because each entry contains open files.
         let (to_close, closing) = sync_channel(THREADS / 2);
         let closing = Mutex::new(closing);
         thread::scope(|scope| {
@@ -48,7 +48,7 @@ impl DeferredClose<'_> {
         }
         while !files.is_empty() {
             let some = files.split_off(files.len().saturating_sub(CLOSE_BATCH));
-            // If no thread takes them, the drop of the error closes them.
+            // If no thread receives them, the drop of the error closes them.
             let _ = self.to_close.send(some);
         }
     }
@@ -59,7 +59,7 @@ fn close(files: &Mutex<Receiver<Vec<UnlinkedFile>>>) {
         let next = lock(files).recv();
         match next {
             Ok(files) => drop(files),
-            // The work is over.
+            // There is no more work.
             Err(_) => return,
         }
     }

@@ -1,4 +1,4 @@
-//! `.image-cache/blocks/`: a file of block digests for each cached image, under a name made from its id.
+//! `.image-cache/blocks/`: a file of block digests for each cached image, with a name computed from its id.
 
 use super::safe_open::{create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, UnlinkedFile, same_inode, time, unlink};
@@ -11,13 +11,14 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Bytes of the largest digest file: that of an image of 16 TiB.
+/// Size of the largest digest file in bytes: that of an image of 16 TiB.
 const MAX_DIGEST_FILE: u64 = (128 << 20) + 1024;
 
-/// The ending of a file that is being written.
+/// The suffix of a file that is being written.
 const NEW: &str = ".new";
 
-/// Identifies the content of a file: its inode, size and modification time. If it is equal, nobody has written to the file.
+/// Identifies the content of a file: its inode, size and modification time. If it is unchanged, no process has written to the
+/// file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKey {
     /// The inode's number.
@@ -34,7 +35,7 @@ impl FileKey {
         Ok(FileKey::new(&rustix::fs::fstat(file)?))
     }
 
-    /// The modification time, cut to microseconds as the records have it.
+    /// The modification time, truncated to microseconds as in the records.
     pub fn modified_micros(&self) -> SystemTime {
         time(self.modified.0, self.modified.1.into())
     }
@@ -48,14 +49,14 @@ impl FileKey {
     }
 }
 
-/// Digests that are written beside those that the image has, under another name. A drop without
-/// [`publish`](StagedDigests::publish) removes them; after a crash opening or cleaning the cache removes them.
+/// New digests under a temporary name, beside the current digests of the image. A drop without
+/// [`publish`](StagedDigests::publish) removes them; after a crash, opening or cleaning the cache removes them.
 #[derive(Debug)]
 pub struct StagedDigests {
     directory: Arc<Directory>,
     image_id: ImageId,
     name: String,
-    /// Its lock says that the writer lives.
+    /// Its lock shows that the writer is alive.
     _file: File,
     durable: bool,
     pending: bool,
@@ -68,7 +69,7 @@ impl StagedDigests {
         rustix::fs::renameat(blocks, &self.name, blocks, name_of(&self.image_id))?;
         self.pending = false;
         if self.durable {
-            // Otherwise a power loss could leave the new image with the digests of an earlier one, and it would seem damaged.
+            // Otherwise a power loss could leave the new image with old digests, and it would seem damaged.
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::fsync(rustix::fs::openat(blocks, ".", flags, Mode::empty())?)?;
         }
@@ -91,7 +92,7 @@ impl Directory {
         let name = name_of(id);
         let Some(file) = open_to_read(&self.blocks, &name)? else {
             if is_other(&self.blocks, &name) && self.digest_warnings.try_acquire() {
-                tracing::warn!(image = %id, "its block digests are no regular file, and are ignored; remove {name} from .image-cache/blocks");
+                tracing::warn!(image = %id, "the file of its block digests is not a regular file and is ignored; remove {name} from .image-cache/blocks");
             }
             return Ok(None);
         };
@@ -99,7 +100,7 @@ impl Directory {
         Ok(Some(read_whole(file, MAX_DIGEST_FILE)?.unwrap_or_default()))
     }
 
-    /// Writes an image's digests beside those that it has; flushed to disk if they are to be durable.
+    /// Writes an image's digests under a temporary name; flushes them to disk if `durable`.
     pub fn stage_digests(
         self: &Arc<Self>,
         id: &ImageId,
@@ -117,7 +118,8 @@ impl Directory {
             pending: true,
         };
         match file.try_lock() {
-            // A file system without locks: another process may remove the file as an orphan. Then they are built again later.
+            // On a file system without locks, another process may remove the file as an orphan. The digests are then computed
+            // again later.
             Ok(()) | Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -136,12 +138,12 @@ impl Directory {
         Ok(unlink(&self.blocks, &name)?.then(|| UnlinkedFile::new(0, file)))
     }
 
-    /// Whether the image's name still leads to this open file.
+    /// Whether the image's name still refers to this open file.
     pub fn is_in_place(&self, id: &ImageId, file: &File) -> io::Result<bool> {
         same_inode(&self.base, id, file)
     }
 
-    /// The digest files that belong to none of these images, and those that are or were being written.
+    /// The digest files that belong to none of these images, and temporary ones.
     pub fn orphan_digests<'a>(
         &self,
         images: impl Iterator<Item = &'a ImageId>,
@@ -160,8 +162,7 @@ impl Directory {
         Ok(orphans.into_iter().collect())
     }
 
-    /// Removes a digest file unless its writer lives or the image that it names is there after all. Call with
-    /// the directory locked.
+    /// Removes a digest file unless its writer is alive or its image is cached by now. Call with the directory locked.
     pub fn remove_orphan_digests(&self, name: &str, image: Option<&ImageId>) -> io::Result<()> {
         if let Some(id) = image
             && name_of(id) == name
@@ -188,7 +189,7 @@ impl Directory {
     }
 }
 
-/// A part of the id's hash: an id may be as long as a file name, and this leaves space for an ending.
+/// Half of the id's hash: an id may be as long as a file name, and the hash leaves space for a suffix.
 fn name_of(id: &ImageId) -> String {
     let hash: [u8; 32] = Sha256::digest(id.as_str()).into();
     // Two hexadecimal digits for each of the first 16 bytes, as one number: each read of an image computes the name.
@@ -196,7 +197,7 @@ fn name_of(id: &ImageId) -> String {
     format!("{:032x}", u128::from_be_bytes(*first))
 }
 
-/// Whether a name is one that [`name_of`] makes, with or without the ending.
+/// Whether [`name_of`] can return this name, with or without a suffix.
 fn is_digest_file(name: &str) -> bool {
     let hash = name.split('.').next().unwrap_or_default();
     let is_hash = hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit());

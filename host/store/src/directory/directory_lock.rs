@@ -1,5 +1,5 @@
-//! The directory's locks, in one process and in many: one serialises changes of its files, the other says that the cache is
-//! open. [`image_lock`](super::image_lock) has the order of all locks.
+//! The directory's locks, within a process and between processes: one serialises changes of its files, the other shows that the
+//! cache is open. [`image_lock`](super::image_lock) documents the order of all locks.
 
 use super::Directory;
 use super::safe_open::{create_new, is_other, open_to_write};
@@ -7,14 +7,13 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock that others hold no longer than a driver's call takes.
+/// How long to wait for a lock that is held at most during one driver call.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a lock may outlive its owner in a child process that was just forked: it has the open files until it executes its
-/// program.
+/// How long a lock may outlive its owner in a forked child process, which has the open files until it executes its program.
 const FORK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Between two system calls another process may make the file, or remove it: this often it is tried again.
+/// Attempts to open or create the file: between the two system calls, another process may create or remove it.
 const OPEN_ATTEMPTS: u32 = 8;
 
 /// Holds the directory's lock until it is dropped.
@@ -23,21 +22,21 @@ pub struct DirectoryLock {
     _file: File,
 }
 
-/// Says that the cache is open (shared), or that one process needs it alone (exclusive), until it is dropped. Opening a cache takes
-/// the shared one; moving its records to another driver takes the exclusive one.
+/// Shows until it is dropped that the cache is open (shared), or that one process uses it exclusively. Opening a cache takes the
+/// shared lock; moving its records to another driver takes the exclusive lock.
 #[derive(Debug)]
 pub struct OpenLock {
     _file: File,
 }
 
 impl Directory {
-    /// The same directory, with another bound on waiting for a lock: 30 s unless it is set.
+    /// Sets the timeout for a lock; the default is 30 s.
     #[must_use]
     pub fn with_lock_timeout(self, lock_timeout: Duration) -> Self {
         Directory { lock_timeout, ..self }
     }
 
-    /// Says that this process has the cache open. Waits while another process needs it alone; an error of kind
+    /// Shows that this process has the cache open. Waits while another process uses it exclusively; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) if that takes too long.
     pub fn open_lock_shared(&self) -> io::Result<OpenLock> {
         let file = self.open_own("users")?;
@@ -52,7 +51,7 @@ impl Directory {
         Ok(OpenLock { _file: file })
     }
 
-    /// Takes the cache for this process alone; `None` if another one has it open.
+    /// Reserves the cache for this process; `None` if another process has it open.
     pub fn open_lock_exclusive(&self) -> io::Result<Option<OpenLock>> {
         let file = self.open_own("users")?;
         match wait(|| file.try_lock(), FORK_TIMEOUT, "") {
@@ -62,45 +61,44 @@ impl Directory {
         }
     }
 
-    /// Waits for the lock, under which no driver is called; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if another process
-    /// holds it too long.
+    /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if another process holds it too long. Do not
+    /// call a driver while you hold it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
         self.lock_within(self.lock_timeout)
     }
 
-    /// The same for work that can be left undone: waits no longer than `timeout`.
+    /// Like [`lock`](Self::lock), for optional work: waits no longer than `timeout`.
     pub fn lock_within(&self, timeout: Duration) -> io::Result<DirectoryLock> {
-        // Opened again each time: the lock belongs to the open file, so threads exclude each other, too.
+        // The file is opened for each lock: the lock belongs to the open file, so it also works between threads.
         let file = self.open_own("lock")?;
-        let message =
-            "another process holds the cache's lock; see who uses .image-cache/lock (fuser, lsof)";
+        let message = "another process holds the cache's lock; find the process that uses .image-cache/lock (fuser, lsof)";
         wait(|| file.try_lock(), timeout, message)?;
         Ok(DirectoryLock { _file: file })
     }
 
-    /// Opens a file of `.image-cache/` that is there for its lock or its times; makes it if it is missing.
+    /// Opens a file of `.image-cache/` that exists for its lock or its times; creates it if it is missing.
     pub fn open_own(&self, name: &str) -> io::Result<File> {
         for _ in 0..OPEN_ATTEMPTS {
             if let Some(file) = open_to_write(&self.own, name)? {
                 return Ok(file);
             }
             if is_other(&self.own, name) {
-                // It is not replaced: two processes that did so at once would hold two locks.
-                let message = format!(".image-cache/{name} is no regular file; remove it by hand");
+                // It is not replaced: two processes that replace it at once would lock two files.
+                let message = format!(".image-cache/{name} is not a regular file; remove it");
                 return Err(io::Error::other(message));
             }
             match create_new(&self.own, name, self.owner.file_mode()) {
-                // A file that another process made keeps its owner: it may have another name elsewhere.
+                // The owner of a file that another process created is not changed: the file may have another hard link.
                 Ok(file) => return self.owner.give_to_file(&file).map(|()| file),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
             }
         }
-        Err(io::Error::other(format!(".image-cache/{name} comes and goes; see who removes it")))
+        Err(io::Error::other(format!("another process keeps removing .image-cache/{name}")))
     }
 }
 
-/// Tries to lock until it succeeds, or `timeout` is over: then the error has this message.
+/// Tries to lock until it succeeds or `timeout` expires; the error then has this message.
 pub(super) fn wait(
     try_lock: impl Fn() -> Result<(), TryLockError>,
     timeout: Duration,
@@ -136,14 +134,13 @@ mod tests {
             .map(|user| user.expect("it is free"));
         assert!(directory.open_lock_exclusive().expect("there are locks").is_none());
         drop(users);
-        let alone =
-            directory.open_lock_exclusive().expect("there are locks").expect("nobody has it open");
+        let alone = directory.open_lock_exclusive().expect("there are locks").expect("it is free");
         assert!(directory.open_lock_exclusive().expect("there are locks").is_none());
         let released = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let _user = directory.open_lock_shared().expect("it is released in time");
-                assert!(released.load(Ordering::SeqCst), "it was not alone");
+                assert!(released.load(Ordering::SeqCst), "the lock was held");
             });
             std::thread::sleep(Duration::from_millis(30));
             released.store(true, Ordering::SeqCst);

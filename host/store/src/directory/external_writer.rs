@@ -1,4 +1,4 @@
-//! Following an image that another process writes: its file, and what becomes of it.
+//! Follows an image that another process writes: opens its file and reports its state.
 
 use super::{Directory, open_regular, same_inode};
 use image_cache_model::ImageId;
@@ -8,11 +8,11 @@ use std::io;
 /// The state of a file that another process was writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriterState {
-    /// Its writer lives.
+    /// Its writer is alive.
     Growing,
-    /// It is a cached image: whole, and verified by its writer.
+    /// It is a cached image: complete, and verified by its writer.
     Published,
-    /// Its writer died, or found that the bytes are wrong.
+    /// Its writer ended without publishing it, or found that the bytes are wrong.
     Gone,
 }
 
@@ -23,7 +23,7 @@ impl Directory {
         Ok(is_locked(&file)?.then_some(file))
     }
 
-    /// The state of such a file. When it is published, this takes a reader's lock on it, so that it is not evicted.
+    /// The state of such a file. If it is published, this takes a reader's lock on it, so that it is not evicted.
     pub fn poll_writer(&self, id: &ImageId, file: &File) -> io::Result<WriterState> {
         if !same_inode(&self.base, id, file)? {
             if same_inode(&self.incomplete, id, file)? && is_locked(file)? {

@@ -1,4 +1,4 @@
-//! Which file is which, and whether the directory is still where it was opened.
+//! Identifies files, and checks that the directory is still at its path.
 
 use super::{Directory, names};
 use cap_std::fs::{Dir, MetadataExt};
@@ -7,19 +7,19 @@ use rustix::fs::{AtFlags, CWD};
 use std::io;
 use std::time::SystemTime;
 
-/// Identifies a file, also against a later one of the same name; it stays when the file is renamed.
+/// Identifies a file. A later file of the same name differs; a rename does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
     /// The device of its file system.
     pub device: u64,
     /// Its inode.
     pub inode: u64,
-    /// When it was made.
+    /// When it was created.
     pub born: SystemTime,
 }
 
 impl Directory {
-    /// Which file is the cached image.
+    /// The identity of the cached image's file.
     pub fn cached_identity(&self, id: &ImageId) -> io::Result<Option<FileIdentity>> {
         if self.is_database(id) {
             return Ok(None);
@@ -27,7 +27,7 @@ impl Directory {
         identity(&self.base, id)
     }
 
-    /// Which file is being written, or was left by a dead writer.
+    /// The identity of the file that is being written, or that a dead writer left.
     pub fn incomplete_identity(&self, id: &ImageId) -> io::Result<Option<FileIdentity>> {
         identity(&self.incomplete, id)
     }
@@ -37,16 +37,16 @@ impl Directory {
         Ok(super::stat_regular(self.leftover_dir(state), id)?.is_some())
     }
 
-    /// An error if the directory at the cache's path, or `incomplete/` in it, is not the one that is open.
+    /// Returns an error if the directory at the cache's path, or `incomplete/` in it, is not the open one.
     pub fn check_in_place(&self) -> io::Result<()> {
         let here = |dir: &Dir| rustix::fs::fstat(dir).map(|stat| (stat.st_dev, stat.st_ino));
-        // The only use of an ambient path: nothing is opened.
+        // Only here an ambient path is used after opening; it opens no file.
         let base = rustix::fs::statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW)?;
         let incomplete =
             rustix::fs::statat(&self.base, names::INCOMPLETE, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_same = (base.st_dev, base.st_ino) == here(&self.base)?
             && (incomplete.st_dev, incomplete.st_ino) == here(&self.incomplete)?;
-        is_same.then_some(()).ok_or_else(|| io::Error::other("another directory has its place"))
+        is_same.then_some(()).ok_or_else(|| io::Error::other("another directory is at its path"))
     }
 }
 

@@ -1,32 +1,33 @@
-//! The locks of images, and the order in which locks are taken.
+//! The locks of images, and the order of all locks.
 //!
-//! # Which lock guards what
+//! # What each lock protects
 //!
-//! 1. **An image's lock** (a byte of `.image-cache/images`) is held while the record of an image is changed: to publish, remove or
-//!    repair it. Nothing else changes that record meanwhile, in this process or another. A driver's calls run under it.
-//! 2. **The directory's lock** (`.image-cache/lock`) is held while the cached files are changed, or counted to admit another one:
-//!    the rename that publishes, the unlink that removes, the block digests beside them, reservations, the queue. No driver is
-//!    called under it: it is held for some system calls.
+//! 1. **An image's lock** (a byte of `.image-cache/images`) is held while the record of an image is changed: to publish, remove
+//!    or repair it. No other thread or process changes that record meanwhile. Driver calls run under it.
+//! 2. **The directory's lock** (`.image-cache/lock`) is held while the cached files are changed, or counted before one is added:
+//!    the rename that publishes, the unlink that removes, their block digests, reservations, the queue. It is held for a few
+//!    system calls, never during a driver call.
 //! 3. **A file's lock** is held by the process that has the file open: exclusive by the writer of an incomplete file, shared by a
-//!    reader of a cached image. It is only tried, never waited for.
+//!    reader of a cached image. No process waits for it: it only tries to take it.
 //!
-//! The order: first the image's lock, then the directory's, which is released before the driver is called again. An image's lock is
-//! never taken while the directory's is held. The locks of several images are tried in any order; if one of them is not free, all are
-//! released, and then waited for in ascending order of their bytes, so that two processes that need the same ones cannot deadlock. So a
-//! driver that uses all the time of its calls delays only those that need the images it is asked about, for as long as a call may take.
+//! The order: first the image's lock, then the directory's, which is released before the next driver call. An image's lock is
+//! never taken while the directory's lock is held. The locks of several images are tried in any order; if one of them is not
+//! free, all are released and then taken in ascending order of their bytes, so that processes cannot deadlock. A slow driver
+//! therefore delays only operations on the images of its calls, and at most for the time limit of a call.
 //!
-//! # Why a crash at any point leaves nothing wrong
+//! # Why a crash at any point leaves the cache consistent
 //!
-//! - *Publishing*: image's lock; check that nothing is cached under the id; record; directory's lock; digests; rename; both locks are
-//!   released. A crash before the rename leaves a record without a file, which opening the cache removes, and perhaps digests without
-//!   an image, which opening the cache removes, too. A crash after it leaves everything complete. While another process counts the
-//!   cached bytes under the directory's lock, the file is either incomplete, with its reservation, or cached: the rename needs that lock.
-//! - *Removing*: images' locks; directory's lock; unlinks; digests; the directory's lock is released; pending hits are dropped; records
-//!   are removed; the images' locks are released. A crash after an unlink leaves a record without a file. No process can publish an
-//!   image under the id before its old record is gone, since that needs the image's lock: no new record is removed by mistake.
-//! - *Repairing*: image's lock; file and record are read again; the record is written or removed. Neither can change meanwhile.
-//!   A file that somebody copies there by hand, without a lock, is found at the next repair.
-//! - The locks are the kernel's, of an open file: they end with their process, however it ends.
+//! - *Publishing*: take the image's lock; check that no image is cached under the id; record; take the directory's lock; digests;
+//!   rename; release both locks. A crash before the rename leaves a record without a file and perhaps digests without an image;
+//!   opening the cache removes both. A crash after it leaves everything complete. While another process counts the cached bytes
+//!   under the directory's lock, the file is either incomplete, with its reservation, or cached: the rename needs that lock.
+//! - *Removing*: take the images' locks; take the directory's lock; unlink; digests; release the directory's lock; drop pending
+//!   hits; remove records; release the images' locks. A crash after an unlink leaves a record without a file. No process can
+//!   publish an image under the id before its old record is gone, since that needs the image's lock: no new record is removed by
+//!   mistake.
+//! - *Repairing*: take the image's lock; read file and record again; write or remove the record. Neither can change meanwhile.
+//!   The next repair finds a file that another program copied there without a lock.
+//! - The kernel ties each lock to an open file, and releases it when the process ends for any reason.
 
 use super::Directory;
 use super::directory_lock::wait;
@@ -45,25 +46,26 @@ pub struct ImageLocks {
 }
 
 impl Directory {
-    /// Waits for an image's lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if it is held too long.
+    /// Waits for an image's lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if another holder keeps it too long.
     pub fn lock_image(&self, id: &ImageId) -> io::Result<ImageLocks> {
         self.lock_images(std::slice::from_ref(id))
     }
 
-    /// The same for several images. Call with neither the directory nor an image locked.
+    /// Like [`lock_image`](Self::lock_image), for several images. The caller must hold neither the directory's lock nor an
+    /// image's.
     pub fn lock_images(&self, ids: &[ImageId]) -> io::Result<ImageLocks> {
-        // Opened again each time: the locks belong to the open file, so threads exclude each other, too.
+        // The file is opened for each call: the locks belong to the open file, so they also work between threads.
         let file = self.open_own("images")?;
-        // Mostly all are free. Without waiting they may be taken in any order, and neither sorting nor a clock is needed.
+        // Usually all are free. Without waiting, any order is safe, and this needs neither sorting nor a clock.
         if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
             return Ok(ImageLocks { _file: file });
         }
-        // Waiting with some of them held out of order could deadlock.
+        // Waiting while it holds some of them out of order could deadlock.
         unlock_all(&file)?;
         let mut bytes: Vec<libc::off_t> = ids.iter().map(byte_of).collect();
         bytes.sort_unstable();
         bytes.dedup();
-        let message = "another process records or removes the same image; see who uses .image-cache/images (fuser, lsof)";
+        let message = "another process records or removes the same image; find the process that uses .image-cache/images (fuser, lsof)";
         for byte in bytes {
             wait(|| try_lock_byte(&file, byte), self.lock_timeout, message)?;
         }
@@ -71,14 +73,14 @@ impl Directory {
     }
 }
 
-/// The byte that stands for an image. Two images with the same byte wait for each other; among a million images there are two such
-/// with a chance of 1 in 10 million.
+/// The byte that is locked for an image. Two images with the same byte wait for each other; for a million images the probability
+/// of such a pair is 1 in 10 million.
 fn byte_of(id: &ImageId) -> libc::off_t {
     let hash = XxHash3_64::oneshot(id.as_str().as_bytes());
     (hash as libc::off_t) & (libc::off_t::MAX >> 1)
 }
 
-/// Locks one byte of an open file, for this open file alone, as `flock` does for a whole file. The byte need not exist.
+/// Locks one byte of an open file. Like `flock`, the lock belongs to the open file. The byte need not exist.
 fn try_lock_byte(file: &File, byte: libc::off_t) -> Result<(), TryLockError> {
     match set_lock(file, libc::F_WRLCK, byte, 1) {
         Ok(_) => Ok(()),
@@ -88,9 +90,9 @@ fn try_lock_byte(file: &File, byte: libc::off_t) -> Result<(), TryLockError> {
     }
 }
 
-/// Releases all bytes that this open file has locked.
+/// Releases all locks of this open file.
 fn unlock_all(file: &File) -> io::Result<()> {
-    // A length of 0 means to the end, however long the file becomes.
+    // A length of 0 means up to the end of the file, even if it grows.
     set_lock(file, libc::F_UNLCK, 0, 0)?;
     Ok(())
 }
@@ -146,7 +148,7 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..50 {
                         let _held = directory.lock_images(&ids(&names)).expect("they are freed");
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have b");
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold b");
                         inside.fetch_sub(1, Ordering::SeqCst);
                     }
                 });

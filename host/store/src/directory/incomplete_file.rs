@@ -13,23 +13,23 @@ use std::sync::Arc;
 
 pub use take::TakeResult;
 
-/// The file of a running fetch, and the right to publish it. Its exclusive lock says that the writer lives.
+/// The file of a running fetch, and the right to publish it. Its exclusive lock shows that the writer is alive.
 ///
-/// A fill [takes](Self::take) it, writes, flushes with [`sync_to_disk`](Self::sync_to_disk) what it has verified, and
-/// [publishes](Self::publish) it. A drop before that moves the file to `invalid/`; a verified one, which could not be published, is
-/// removed. After a crash the lock is gone, and the next writer replaces the file.
+/// A fill [takes](Self::take) it, writes to it, flushes the verified bytes with [`sync_to_disk`](Self::sync_to_disk), and
+/// [publishes](Self::publish) it. A drop before that moves the file to `invalid/`, or removes it if it is verified. A crash
+/// releases the lock, and the next writer replaces the file.
 #[derive(Debug)]
 pub struct Incomplete {
     directory: Arc<Directory>,
     image_id: ImageId,
-    /// Shared with readers that follow it while it grows.
+    /// Shared with its followers.
     file: Arc<File>,
     size: u64,
-    /// Whether the file still lies in `incomplete/`, so that a drop has something to undo.
+    /// Whether the file is still in `incomplete/`, so that a drop must move or remove it.
     pending: bool,
-    /// Whether its bytes are verified: then a file that cannot be published is removed, since it shows nothing.
+    /// Whether its bytes are verified. A verified file that cannot be published is removed: it is useless for diagnosis.
     verified: bool,
-    /// Bytes that may be written without asking.
+    /// Bytes that may be written without another reservation.
     pub(super) reserved: u64,
     /// Bytes for which the file system has allocated blocks.
     pub(super) allocated: u64,
@@ -44,7 +44,7 @@ pub struct Incomplete {
 pub enum PublishResult {
     /// It is published.
     Done,
-    /// Another process published a file of this name before; that one stays.
+    /// Another process has already published a file of this name; that file stays.
     AlreadyCached,
 }
 
@@ -56,12 +56,12 @@ impl Incomplete {
         Ok(())
     }
 
-    /// The image that is written.
+    /// The image that is being written.
     pub fn image_id(&self) -> &ImageId {
         &self.image_id
     }
 
-    /// The open file, for its attributes and times, and for readers that follow it.
+    /// The open file, for its attributes and times, and for followers.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
@@ -71,7 +71,7 @@ impl Incomplete {
         self.size
     }
 
-    /// Says that the bytes are verified, flushes them to disk if `durability` asks for it, and returns what the inode says then.
+    /// Marks the bytes as verified, flushes them to disk if `durability` requires it, and returns the file's size and times.
     pub fn sync_to_disk(&mut self, durability: Durability) -> io::Result<FileInfo> {
         self.verified = true;
         self.release_unwritten()?;
@@ -87,7 +87,7 @@ impl Incomplete {
         Ok(info)
     }
 
-    /// Moves the file to its place among the cached images. Call with the directory locked.
+    /// Moves the file to the cached images. Call with the directory locked.
     pub fn publish(mut self) -> io::Result<PublishResult> {
         let (from, to, id) =
             (&self.directory.incomplete, &self.directory.base, self.image_id.as_str());
@@ -108,12 +108,12 @@ impl Incomplete {
         self.pending = false;
         self.withdraw();
         // From now on it is a cached image, which only a reader's shared lock protects from eviction. This process does not wait
-        // for it: between the two locks another process may have taken its own, and keep it.
+        // for the lock: another process may hold one.
         let _ = self.file.try_lock_shared();
         Ok(PublishResult::Done)
     }
 
-    /// Removes the file instead of moving it to `invalid/`: it shows nothing.
+    /// Removes the file instead of moving it to `invalid/`: it is useless for diagnosis.
     pub fn discard(mut self) {
         self.remove();
     }
@@ -126,14 +126,14 @@ impl Incomplete {
             // `clean` removes it later; a new fetch replaces it at once.
             tracing::warn!(image = %self.image_id, %error, "cannot remove the incomplete file");
         }
-        // A reader that follows may keep the file open for a while, and with it the lock.
+        // A follower may keep the file open for a while, and the lock with it.
         let _ = self.file.unlock();
     }
 }
 
 impl Drop for Incomplete {
-    /// A fetch that failed or was aborted: the file is moved to `invalid/`, where an administrator can look at it. A verified
-    /// one, which the cache could not publish, is removed.
+    /// The fetch failed or was aborted: moves the file to `invalid/`, where an operator can examine it. Removes a verified file,
+    /// which the cache could not publish.
     fn drop(&mut self) {
         if !self.pending {
             return;
@@ -158,22 +158,22 @@ impl Drop for Incomplete {
 impl Directory {
     /// Flushes the base directory to disk, so that published images survive a power loss.
     pub fn flush_to_disk(&self) -> io::Result<()> {
-        // The handle that is held only names the directory; flushing needs one that opens it.
+        // `base` is an `O_PATH` handle, which cannot be flushed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
         Ok(rustix::fs::fsync(opened)?)
     }
 }
 
-/// Moves a file to a name that does not exist. If the file system cannot rename without replacing (NFS, 9p and some of FUSE
-/// cannot), the file has both names for a moment; after a crash in that moment the old name is an incomplete file like others.
+/// Renames a file to a name that does not exist. If the file system cannot rename without replacing (NFS, 9p, some FUSE file
+/// systems), the file briefly has both names; after a crash in between, the old name is an ordinary incomplete file.
 fn rename_no_replace(from: &Dir, to: &Dir, id: &str) -> rustix::io::Result<()> {
     match rustix::fs::renameat_with(from, id, to, id, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, id, to, id, AtFlags::empty())?;
             if let Err(error) = rustix::fs::unlinkat(from, id, AtFlags::empty()) {
-                // The image is published nevertheless.
-                tracing::warn!(image = id, %error, "its name in incomplete/ remains until it is cleaned");
+                // The image is published anyway.
+                tracing::warn!(image = id, %error, "its name in incomplete/ remains until the cache is cleaned");
             }
             Ok(())
         }

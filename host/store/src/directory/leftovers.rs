@@ -1,4 +1,4 @@
-//! What lies in `incomplete/` and `invalid/`: files of fetches that run, failed or were aborted.
+//! The files in `incomplete/` and `invalid/`: of fetches that are running, failed or were aborted.
 
 use super::writer_lock::lock_exclusive;
 use super::{Directory, FileInfo, image_files, open_regular, remove_regular, same_inode};
@@ -13,12 +13,12 @@ impl Directory {
         Ok(self.open_growing(id)?.is_some())
     }
 
-    /// How many files there are, with or without a live writer.
+    /// Number of files, with or without a live writer.
     pub fn count(&self, state: LeftoverState) -> io::Result<u64> {
         Ok(self.files_in(state)?.len() as u64)
     }
 
-    /// The files without a live writer, in no order.
+    /// The files without a live writer, in any order.
     pub fn leftovers(&self, state: LeftoverState) -> io::Result<Vec<Leftover>> {
         let mut dead = self.files_in(state)?;
         if state == LeftoverState::Incomplete {

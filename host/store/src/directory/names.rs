@@ -1,15 +1,15 @@
-//! The names that the cache uses in its directory, and the paths of its own files: no other package spells them.
+//! The names that the cache uses in its directory, and the paths of its own files. No other package contains them.
 
 /// Images that are being fetched.
 pub const INCOMPLETE: &str = "incomplete";
 
-/// What failed fetches left, and damaged images.
+/// Leftovers of failed fetches, and damaged images.
 pub const INVALID: &str = "invalid";
 
-/// Images that are to be fetched.
+/// Images to fetch.
 pub const QUEUE: &str = "queue";
 
-/// What is kept beside Glance's layout.
+/// The files that Glance's layout does not have.
 pub const OWN: &str = ".image-cache";
 
 /// Digests of the images' blocks.
@@ -24,5 +24,5 @@ pub const IMAGE_LOCKS: &str = ".image-cache/images";
 /// The file of the directory's lock.
 pub const LOCK: &str = ".image-cache/lock";
 
-/// The file whose lock says that the cache is open.
+/// The file whose lock shows that the cache is open.
 pub const USERS: &str = ".image-cache/users";

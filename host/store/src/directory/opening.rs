@@ -1,4 +1,4 @@
-//! Opening the base directory, and making what is missing in it.
+//! Opens the base directory and creates what is missing in it.
 
 use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct DirectoryFault {
     /// The directory or file.
     pub path: PathBuf,
-    /// What the system answered.
+    /// The error of the system.
     pub source: io::Error,
 }
 
@@ -26,7 +26,7 @@ const SUPPORTED: [(&str, u64); 4] =
     [("ext4", 0xEF53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683E), ("tmpfs", 0x0102_1994)];
 
 impl Directory {
-    /// Opens the directory at `path`, an ambient path; makes it and its directories if they are missing.
+    /// Opens the directory at `path`, an ambient path; creates it and its subdirectories if they are missing.
     pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
         let fault = |source| DirectoryFault { path: path.to_owned(), source };
         if !path.exists() {
@@ -60,14 +60,14 @@ impl Directory {
             lock_timeout: LOCK_TIMEOUT,
         };
         directory.check_writable()?;
-        // If that fails, only the queue's order may suffer.
+        // If that fails, only the queue's order may be wrong.
         if let Err(error) = directory.advance_queue_clock() {
-            tracing::warn!(%error, "the order of the queue could not be noted");
+            tracing::warn!(%error, "the order of the queue could not be recorded");
         }
         Ok(directory)
     }
 
-    /// Detects a cache that cannot write now, not at the first image.
+    /// Detects a cache directory without write permission before the first image.
     fn check_writable(&self) -> Result<(), DirectoryFault> {
         for (dir, name) in [
             (&self.base, ""),
@@ -82,12 +82,12 @@ impl Directory {
         Ok(())
     }
 
-    /// The folder of what lies at this path below the base directory, no link followed; made if it is missing.
+    /// The parent folder of this path below the base directory. Follows no link; creates missing folders.
     pub fn folder_of(&self, below: &Path) -> io::Result<Dir> {
         folder_of(&self.base, below, self.owner)
     }
 
-    /// A warning if the file system is none of those that were tested.
+    /// A warning if the file system was not tested.
     pub fn file_system_warning(&self) -> Option<String> {
         let kind = rustix::fs::fstatfs(&self.base).ok()?.f_type.cast_unsigned();
         if SUPPORTED.iter().any(|(_, magic)| *magic == kind) {
@@ -95,15 +95,15 @@ impl Directory {
         }
         let names: Vec<&str> = SUPPORTED.iter().map(|(name, _)| *name).collect();
         Some(format!(
-            "{} lies on a file system (type {kind:#x}) on which locks may not hold: use {}, or let one process at a time use the cache",
+            "{} is on a file system (type {kind:#x}) on which locks may not work: use {}, or let only one process at a time use the cache",
             self.path.display(),
             names.join(", ")
         ))
     }
 }
 
-/// Makes the base directory and what is missing above it, and flushes their entries: otherwise a power loss could remove it, and
-/// with it all that was reported as cached.
+/// Creates the base directory and its missing parents, and flushes their entries: otherwise a power loss could remove it with all
+/// its cached images.
 fn make_base(path: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
@@ -111,7 +111,7 @@ fn make_base(path: &Path) -> io::Result<()> {
     for made in missing {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty());
         let above = above.unwrap_or(Path::new("."));
-        // A directory that this process may not read cannot be flushed. The cache works nevertheless.
+        // A directory that this process may not read cannot be flushed. The cache works anyway.
         if let Err(error) = File::open(above).and_then(|above| above.sync_all()) {
             let above = above.display();
             tracing::warn!(%error, "{above} cannot be flushed: a power loss could lose the new cache directory");
@@ -120,12 +120,12 @@ fn make_base(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of what lies at this path below the base directory, no link followed; folders that are missing are made.
+/// The parent folder of this path below the base directory. Follows no link; creates missing folders.
 fn folder_of(base: &Dir, below: &Path, owner: Owner) -> io::Result<Dir> {
     folder(base, below.parent().unwrap_or(Path::new("")), owner)
 }
 
-/// The folder at this path below the base directory, likewise.
+/// The folder at this path below the base directory. Follows no link; creates missing folders.
 fn folder(base: &Dir, path: &Path, owner: Owner) -> io::Result<Dir> {
     let mut dir = base.try_clone()?;
     for folder in path {
@@ -135,7 +135,7 @@ fn folder(base: &Dir, path: &Path, owner: Owner) -> io::Result<Dir> {
     Ok(dir)
 }
 
-/// Opens a directory, no link; makes it if it is missing.
+/// Opens a directory, but no link; creates it if it is missing.
 pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
     match base.create_dir(name) {
         Ok(()) => {

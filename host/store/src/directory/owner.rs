@@ -1,4 +1,4 @@
-//! Owner and mode of the files that the cache makes: the base directory's, without what a file does not need.
+//! Owner and mode of the files that the cache creates: those of the base directory, without execute permission for files.
 
 use rustix::fs::{Gid, Mode, OFlags, Stat, Uid};
 use std::fs::File;
@@ -22,12 +22,12 @@ impl Owner {
         }
     }
 
-    /// The mode of a directory that the cache makes.
+    /// The mode of a directory that the cache creates.
     pub fn directory_mode(self) -> u32 {
         self.mode | 0o700
     }
 
-    /// A file needs no execute permission.
+    /// The mode of a file that the cache creates, without execute permission.
     pub fn file_mode(self) -> u32 {
         (self.mode & 0o666) | 0o600
     }
@@ -36,7 +36,7 @@ impl Owner {
         self.give(file, self.file_mode())
     }
 
-    /// The handle may be one that only names the directory: owner and mode need one that opens it.
+    /// The handle may be an `O_PATH` handle, which cannot change owner and mode.
     pub fn give_to_directory(self, directory: impl AsFd) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(directory, ".", flags, Mode::empty())?;

@@ -1,4 +1,4 @@
-//! The queue: empty files, the oldest first, whose modification times strictly increase.
+//! The queue: empty files, ordered by their modification times, which strictly increase.
 
 use super::safe_open::{create_new, open_to_write};
 use super::{
@@ -13,11 +13,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The file that has the time of the newest entry ever queued, so that adding one does not read the others: its modification time,
-/// which only its owner may set, or its text in microseconds, the later of the two.
+/// The file with the time of the newest entry ever queued, so that adding an entry does not read the others. The time is the
+/// later of the file's modification time, which only its owner may set, and its text in microseconds.
 const CLOCK: &str = "queue-clock";
 
-/// Digits of the clock's text: all of 64 bits, so that a later time overwrites every one.
+/// Digits of the clock's text: enough for 64 bits, so that a later time overwrites every digit.
 const DIGITS: usize = 20;
 
 impl Directory {
@@ -26,7 +26,7 @@ impl Directory {
         Ok(stat_regular(&self.queue, id)?.is_some())
     }
 
-    /// Adds an entry behind all others; false if it is there already. Call with the directory locked.
+    /// Adds an entry after all others; false if the image is already queued. Call with the directory locked.
     pub fn enqueue(&self, id: &ImageId, now: SystemTime) -> io::Result<bool> {
         let file = match create_new(&self.queue, id.as_str(), self.owner.file_mode()) {
             Ok(file) => file,
@@ -41,15 +41,15 @@ impl Directory {
             Err(e) => return Err(e),
         };
         self.stamp(&file, now).map(|()| true).inspect_err(|_| {
-            // Without its time the entry would be queued although the caller gets an error.
+            // Otherwise the entry would stay queued although the caller gets an error.
             let _ = self.dequeue(id);
         })
     }
 
-    /// Gives a new entry its time, behind all others.
+    /// Sets the time of a new entry, after all others.
     fn stamp(&self, entry: &File, now: SystemTime) -> io::Result<()> {
         let clock = self.open_clock()?;
-        // A microsecond is the precision of a time in a double, which is how Glance reads it.
+        // Glance reads the time as a double, which is precise to a microsecond.
         let after = time_of(&clock)? + Duration::from_micros(1);
         let stamp = to_micros(now).max(after);
         set_clock(&clock, stamp)?;
@@ -57,7 +57,7 @@ impl Directory {
         self.adopt_owner(entry)
     }
 
-    /// Opens the clock. An entry that is no regular file, or has another name elsewhere and so must not be written, is replaced.
+    /// Opens the clock. Replaces it if it is not a regular file or has another hard link, so that it must not be written.
     fn open_clock(&self) -> io::Result<File> {
         if let Some(clock) = open_to_write(&self.own, CLOCK)?
             && rustix::fs::fstat(&clock)?.st_nlink == 1
@@ -92,7 +92,7 @@ impl Directory {
         Ok(entries.into_iter().map(|(_, _, id)| id).collect())
     }
 
-    /// Sets the clock to the newest entry, which another program may have made, so that new entries come behind it.
+    /// Sets the clock to the newest entry, which another program may have created, so that new entries come after it.
     pub(super) fn advance_queue_clock(&self) -> io::Result<()> {
         let mut newest = SystemTime::UNIX_EPOCH;
         for entry in self.queue.entries()? {
@@ -102,7 +102,7 @@ impl Directory {
         }
         let clock = self.open_clock()?;
         if time_of(&clock)? < newest {
-            // One more, for the fraction of a microsecond that was cut off.
+            // One more microsecond for the fraction that was truncated.
             set_clock(&clock, newest + Duration::from_micros(1))?;
         }
         Ok(())
@@ -116,7 +116,7 @@ fn time_of(clock: &File) -> io::Result<SystemTime> {
     Ok(FileInfo::of(clock)?.modified.max(micros.map_or(UNIX_EPOCH, system_time)))
 }
 
-/// Sets the clock's modification time; a process that may not do that writes the time as text.
+/// Sets the clock's modification time; without permission for that, writes the time as text.
 fn set_clock(clock: &File, to: SystemTime) -> io::Result<()> {
     match rustix::fs::futimens(clock, &both(to)) {
         Err(Errno::PERM | Errno::ACCESS) => {

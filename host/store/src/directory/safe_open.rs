@@ -1,7 +1,7 @@
-//! Opening files below a directory's handle: one checked name, no link followed, regular files only, without blocking.
+//! Opens files below a directory's handle: one checked name, no link followed, regular files only, without blocking.
 //!
-//! The owner of the cache directory can put anything there, and root may open it. So nothing below it is reached by a path, a file
-//! is checked by the handle that was opened, only new files are written, and only files that this process made get another
+//! The owner of the cache directory can put anything there, and root may open it. Therefore no file below it is opened by a path,
+//! a file is checked through its open handle, only new files are written, and only files that this process created get another
 //! owner and mode.
 
 use crate::sync::lock;
@@ -18,43 +18,43 @@ use std::time::{Duration, Instant};
 const SAFE_FLAGS: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// At most one warning of a kind is logged in this time.
+/// At most one warning of each kind is logged per interval.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Opens a regular file for reading; `None` if there is none of this name. Neither this nor a read changes its times
-/// if the system permits that.
+/// Opens a regular file for reading; `None` if there is none of this name. Opening and reading do not change its access time if
+/// the system permits that.
 pub(super) fn open_to_read(dir: &Dir, name: &str) -> io::Result<Option<File>> {
     match open(dir, name, OFlags::RDONLY | OFlags::NOATIME) {
-        // Only a file's owner may leave its access time alone.
+        // Only the file's owner may use `O_NOATIME`.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(dir, name, OFlags::RDONLY),
         other => other,
     }
 }
 
-/// The same for reading and writing.
+/// Opens a regular file for reading and writing; `None` if there is none of this name.
 pub(super) fn open_to_write(dir: &Dir, name: &str) -> io::Result<Option<File>> {
     open(dir, name, OFlags::RDWR)
 }
 
-/// One system call: a single component that is no link cannot lead out of the directory.
+/// One system call: a single component that is not a link cannot lead out of the directory.
 fn open(dir: &Dir, name: &str, flags: OFlags) -> io::Result<Option<File>> {
     match rustix::fs::openat(dir, name, flags | SAFE_FLAGS, Mode::empty()) {
         Ok(file) => Ok(is_regular(&rustix::fs::fstat(&file)?).then(|| file.into())),
-        // There is no regular file: none at all, a symbolic link, a socket or a device without a driver.
+        // Not a regular file: missing, a symbolic link, a socket or a device without a driver.
         Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
-        // Another error may be due to a directory opened for writing, or to a device that must not be opened.
+        // The cause may be a directory opened for writing, or a device that this process may not open.
         Err(_) if is_other(dir, name) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
 
-/// Makes a new file with this mode less the process's mask; an error if the name exists.
+/// Creates a file with this mode minus the process's umask; an error if the name exists.
 pub(super) fn create_new(dir: &Dir, name: &str, mode: u32) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFE_FLAGS;
     Ok(rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?.into())
 }
 
-/// The bytes of a file; `None` if it has more than `most`.
+/// The bytes of a file; `None` if there are more than `most`.
 pub(super) fn read_whole(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     let len = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
     if len > most {
@@ -65,7 +65,7 @@ pub(super) fn read_whole(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
-/// Whether something that is no regular file has this name.
+/// Whether an entry with this name exists and is not a regular file.
 pub(super) fn is_other(dir: &Dir, name: &str) -> bool {
     let found = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
     found.is_ok_and(|found| !is_regular(&found))
@@ -75,17 +75,17 @@ pub(super) fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// A random part of the name of a file that is being written, which nobody can foresee and occupy.
+/// A random part of a temporary file name, so that an attacker cannot predict the name and create the file first.
 pub(super) fn random_suffix() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
-/// Limits one kind of log message to one a minute.
+/// Limits one kind of log message to one per minute.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit(Mutex<Option<Instant>>);
 
 impl RateLimit {
-    /// Takes the permission to log now; false if one was taken less than a minute ago.
+    /// Whether a message may be logged now; false if one was logged less than a minute ago.
     pub fn try_acquire(&self) -> bool {
         let mut last = lock(&self.0);
         let is_due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
@@ -123,7 +123,7 @@ mod tests {
         let file = open_to_read(&dir, "file").expect("it opens").expect("it is there");
         assert_eq!(read_whole(file, 7).expect("it can be read"), Some(b"content".to_vec()));
         let file = open_to_write(&dir, "file").expect("it opens").expect("it is there");
-        assert_eq!(read_whole(file, 6).expect("it can be read"), None, "more than asked for");
+        assert_eq!(read_whole(file, 6).expect("it can be read"), None, "above the limit");
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! Passes over the cached images, and what their inodes say.
+//! Scans the cached images with their sizes and times.
 //!
-//! Most of a pass is looking at inodes: for each the processor waits for what it has not in its caches. So two threads take
-//! little more than half the time of one.
+//! Most of the time is cache misses on inodes. So two threads need little more than half the time of one.
 
 use super::{Directory, FileInfo, entry_info};
 use crate::sync::{WORTH_A_THREAD, both, lock};
@@ -10,19 +9,19 @@ use image_cache_model::{ImageId, belongs_to_database};
 use std::sync::{Arc, Mutex};
 use std::{io, vec};
 
-/// Directory entries that are read before their inodes.
+/// Directory entries that are read at a time, before their inodes.
 const READ_AHEAD: usize = 1024;
 
-/// An image with what its inode says, or why that cannot be read.
+/// An image with its size and times, or the error of reading them.
 type ScanItem = io::Result<(ImageId, FileInfo)>;
 
-/// One pass over the cached images, in no order. It reads ahead in batches, and may be kept and continued later.
+/// A scan of the cached images, in any order. It reads ahead in batches, and can be continued later.
 pub struct Scan {
     entries: EntryReader,
     found: vec::IntoIter<ScanItem>,
 }
 
-/// The part of one pass that one thread sees.
+/// The part of a scan that one thread processes.
 pub struct ScanShard<'a> {
     entries: &'a Mutex<EntryReader>,
     batch: vec::IntoIter<(ImageId, DirEntry)>,
@@ -35,12 +34,12 @@ struct EntryReader {
 }
 
 impl Directory {
-    /// One pass over the cached images, in no order.
+    /// Starts a scan of the cached images, in any order.
     pub fn cached_files(&self) -> io::Result<Scan> {
         Ok(Scan { entries: self.entry_reader()?, found: Vec::new().into_iter() })
     }
 
-    /// One pass at once, by two threads if there are many images. The result of `work` of each thread.
+    /// Runs a whole scan, in two threads if there are many images. Returns the result of `work` of each thread.
     pub fn scan_in_shards<T: Send>(
         &self,
         work: impl Fn(ScanShard<'_>) -> io::Result<T> + Sync,
@@ -80,7 +79,7 @@ impl EntryReader {
     }
 }
 
-/// The image of a directory entry, if its name is an image's.
+/// The image of a directory entry, if its name is an image id.
 fn image(entry: &DirEntry, database: &str) -> Option<ImageId> {
     let name = entry.file_name();
     let name = name.to_str().filter(|name| !belongs_to_database(name, database))?;
@@ -124,7 +123,7 @@ impl Iterator for Scan {
     }
 }
 
-/// The images of a batch that are regular files and still there.
+/// The images of a batch that are regular files and still exist.
 fn stat_all(images: Vec<(ImageId, DirEntry)>) -> Vec<ScanItem> {
     let infos = infos(&images);
     let found = images.into_iter().zip(infos);

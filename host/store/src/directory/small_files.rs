@@ -1,4 +1,4 @@
-//! Small files that another package keeps beside the images, in a folder of `.image-cache/`: each is complete, or not there.
+//! Small files that another package stores in a folder of `.image-cache/`: each is complete, or does not exist.
 
 use super::opening::make;
 use super::owner::Owner;
@@ -9,17 +9,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The beginning of the name of a file that is being written.
+/// The prefix of the name of a file that is being written.
 const NEW: &str = ".new-";
 
-/// A small file that is still being written after this time was left by a killed process.
+/// A temporary file that is older than this was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// A folder of small files below the cache directory, for what a program keeps of its images.
+/// A folder of small files below the cache directory, for a program's data about its images.
 ///
-/// Every file is reached through the folder's handle: no link is followed, nothing blocks, and an entry that is no regular file,
-/// or is larger than [`MAX_BYTES`](Self::MAX_BYTES), counts as no file. [`save`](Self::save) replaces what has the name, at once
-/// and completely. It does not flush to disk: after a power loss the file may be gone, or empty.
+/// Every file is opened by the folder's handle: no link is followed, no call blocks, and an entry that is not a regular file or
+/// is larger than [`MAX_BYTES`](Self::MAX_BYTES) counts as missing. [`save`](Self::save) replaces an existing file atomically. It
+/// does not flush to disk: after a power loss the file may be missing or empty.
 ///
 /// ```
 /// # use image_cache_store::Directory;
@@ -42,20 +42,20 @@ pub struct SmallFiles {
 }
 
 impl Directory {
-    /// A folder of `.image-cache/`, made if it is missing.
+    /// A folder of `.image-cache/`, created if it is missing.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
         SmallFiles::open(&self.own, &self.path_of(names::OWN), name, self.owner)
     }
 }
 
 impl SmallFiles {
-    /// No file has more bytes.
+    /// The largest size of a file, in bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
 
-    /// A folder in this one, made if it is missing. Its name may begin with a dot, which no file's does.
+    /// A subfolder, created if it is missing. Its name may begin with a dot; the name of a file may not.
     ///
     /// # Errors
-    /// If it cannot be made, or something else has its name.
+    /// If it cannot be created, or another kind of entry has its name.
     pub fn below(&self, name: &str) -> io::Result<SmallFiles> {
         SmallFiles::open(&self.dir, &self.path, name, self.owner)
     }
@@ -64,7 +64,7 @@ impl SmallFiles {
         let path = path.join(single_component(name)?);
         let dir = make(parent, name, owner).map_err(|error| {
             let why = match is_other(parent, name) {
-                true => "; remove what has its name",
+                true => "; remove the entry of this name",
                 false => "",
             };
             io::Error::new(error.kind(), format!("{}: {error}{why}", path.display()))
@@ -79,12 +79,12 @@ impl SmallFiles {
     /// The content of a file; `None` if there is no such file.
     ///
     /// # Errors
-    /// If the name is none that a file can have, or the file cannot be read.
+    /// If the name is not valid for a file, or the file cannot be read.
     pub fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let name = file_name(name)?;
         let Some(file) = open_to_read(&self.dir, name)? else {
             if is_other(&self.dir, name) {
-                self.warn(name, "it is no regular file");
+                self.warn(name, "it is not a regular file");
             }
             return Ok(None);
         };
@@ -95,15 +95,15 @@ impl SmallFiles {
         Ok(bytes)
     }
 
-    /// Writes a file, in place of what has its name.
+    /// Writes a file, and replaces an existing one.
     ///
     /// # Errors
-    /// If the name is none that a file can have, the content is too large, or it cannot be written.
+    /// If the name is not valid for a file, the content is too large, or the file cannot be written.
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let name = file_name(name)?;
         if content.len() as u64 > Self::MAX_BYTES {
             let words =
-                format!("it has {} bytes, at most {} are kept", content.len(), Self::MAX_BYTES);
+                format!("it has {} bytes; at most {} are accepted", content.len(), Self::MAX_BYTES);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
         }
         let new = format!("{NEW}{}", random_suffix());
@@ -114,15 +114,15 @@ impl SmallFiles {
             .inspect_err(|_| drop(unlink(&self.dir, &new)))
     }
 
-    /// Removes a file, or what else has its name and is no folder; false if nothing has.
+    /// Removes a file, or another entry of this name that is not a folder; false if there is none.
     ///
     /// # Errors
-    /// If the name is none that a file can have, or the file cannot be removed.
+    /// If the name is not valid for a file, or the file cannot be removed.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         unlink(&self.dir, file_name(name)?)
     }
 
-    /// The names of all files, in no order.
+    /// The names of all files, in any order.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -152,21 +152,21 @@ impl SmallFiles {
     fn warn(&self, name: &str, what: &str) {
         if self.warnings.try_acquire() {
             let folder = self.path.display();
-            tracing::warn!(name, "{what}, and is ignored; remove it from {folder}");
+            tracing::warn!(name, "{what} and is ignored; remove it from {folder}");
         }
     }
 }
 
-/// The name, if it is one component that leads nowhere else.
+/// The name, if it is a single component.
 fn single_component(name: &str) -> io::Result<&str> {
     let is_plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    let words = "a name has one component, and is neither empty nor of dots alone";
+    let words = "a name must be one path component, and not empty, \".\" or \"..\"";
     is_plain.then_some(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, words))
 }
 
-/// The name, if a file can have it. A name that begins with a dot is a file that is being written, or a folder.
+/// The name, if it is valid for a file. Names that begin with a dot are for temporary files and folders.
 fn file_name(name: &str) -> io::Result<&str> {
-    let words = "the name of a small file does not begin with a dot";
+    let words = "the name of a small file must not begin with a dot";
     let is_hidden = name.starts_with('.');
     if is_hidden {
         Err(io::Error::new(io::ErrorKind::InvalidInput, words))
@@ -175,7 +175,7 @@ fn file_name(name: &str) -> io::Result<&str> {
     }
 }
 
-/// Whether a name is that of a file which is being written, by this version or by one before it: `.PROCESS-NUMBER`.
+/// Whether it is the name of a temporary file of this version or of an earlier one (`.PROCESS-NUMBER`).
 fn is_new(name: &str) -> bool {
     let of_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let earlier = name.strip_prefix('.').and_then(|rest| rest.split_once('-'));

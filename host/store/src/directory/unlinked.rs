@@ -1,4 +1,4 @@
-//! Removing cached images: their names at once, their space when the last handle is closed.
+//! Removes cached images: their names at once, their space when the last handle is closed.
 
 use super::writer_lock::lock_exclusive;
 use super::{Directory, open_regular, same_inode, stat_regular, unlink};
@@ -6,8 +6,8 @@ use image_cache_model::ImageId;
 use std::fs::{File, TryLockError};
 use std::io;
 
-/// A file that was removed and is still open. Dropping it closes the file, by which the file system frees its space. That takes
-/// the longer the larger the file is (a file system that discards blocks waits for the disk), so drop it without a lock held.
+/// A file that was removed and is still open. A drop closes the file, and the file system frees its space. That takes longer for
+/// a larger file (a file system that discards blocks waits for the disk), so drop it while no lock is held.
 #[derive(Debug)]
 pub struct UnlinkedFile {
     /// Its bytes.
@@ -16,14 +16,14 @@ pub struct UnlinkedFile {
 }
 
 impl UnlinkedFile {
-    /// `open` is `None` if the file has another name by now, or could not be opened.
+    /// `open` is `None` if the file could not be opened.
     pub fn new(size: u64, open: Option<File>) -> UnlinkedFile {
         UnlinkedFile { size, _open: open }
     }
 }
 
 impl Directory {
-    /// Removes a cached image; `None` if there is none. Readers that have it open can go on reading.
+    /// Removes a cached image; `None` if there is none. Readers that have it open can continue.
     pub fn remove_cached(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
         if self.is_database(id) {
             return Ok(None);
@@ -35,7 +35,7 @@ impl Directory {
         Ok(unlink(&self.base, id.as_str())?.then(|| UnlinkedFile::new(size, file)))
     }
 
-    /// The same, unless a reader holds the image's lock: then it stays, and the error is of kind
+    /// Removes a cached image unless a reader holds its lock: then it stays, and the error is of kind
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     pub fn evict(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
         let Some(file) = self.open_cached(id)? else { return Ok(None) };

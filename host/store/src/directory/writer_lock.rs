@@ -1,5 +1,5 @@
 //! The exclusive lock on the file of an image. Its writer holds it from the first byte until the image is published, so a file in
-//! `incomplete/` without it was left by a dead writer. Eviction and removal take it: a reader holds a shared one.
+//! `incomplete/` without it was left by a dead writer. Eviction takes it, and fails while a reader holds a shared lock.
 
 use super::safe_open::open_to_write;
 use cap_std::fs::Dir;
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io;
 
-/// The file, with an exclusive lock. NFS grants such a lock only on a file that is open for writing.
+/// Returns the file with an exclusive lock. NFS grants such a lock only on a file that is open for writing.
 pub(super) fn lock_exclusive(dir: &Dir, id: &ImageId, file: File) -> Result<File, TryLockError> {
     match file.try_lock() {
         Ok(()) => Ok(file),

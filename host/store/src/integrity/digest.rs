@@ -1,17 +1,17 @@
 //! The digest of a block: XXH3 with 64 bits.
 
-// In a build without optimisation the library is faster: it is optimised.
+// In a build without optimisation the library, which is always optimised, is faster.
 #[cfg(all(target_arch = "x86_64", any(test, not(debug_assertions))))]
 mod simd;
 
 use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
-/// Bytes of a block that has a digest; the last block of an image may be shorter. A block that is written at once is
-/// smaller: [`WRITE_BLOCK`](crate::md5::WRITE_BLOCK).
+/// Bytes of a block with a digest; the last block of an image may be shorter. Writes use the smaller
+/// [`WRITE_BLOCK`](crate::md5::WRITE_BLOCK).
 pub const DIGEST_BLOCK: u64 = 1 << 20;
 
-/// The digest of a whole block, never 0.
+/// The digest of a block, never 0.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
     #[cfg(all(target_arch = "x86_64", not(debug_assertions)))]
     if let Some(digest) = simd::digest(bytes) {
@@ -20,7 +20,8 @@ pub(super) fn digest(bytes: &[u8]) -> u64 {
     nonzero(XxHash3_64::oneshot(bytes))
 }
 
-/// Takes an image's bytes in any portions, and computes the digests of its blocks. A fill feeds it with the bytes that it writes.
+/// Computes the digests of an image's blocks from its bytes, which may come in pieces of any size. A fill passes it the bytes
+/// that it writes.
 #[derive(Default)]
 pub struct BlockDigests {
     done: Vec<u64>,
@@ -58,7 +59,7 @@ impl BlockDigests {
     }
 }
 
-/// 0 stands for a digest that is not known.
+/// 0 means that a digest is not known.
 fn nonzero(digest: u64) -> u64 {
     digest.max(1)
 }
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_do_not_depend_on_how_the_bytes_came() {
+    fn digests_do_not_depend_on_the_sizes_of_the_pieces() {
         let bytes: Vec<u8> = (0..2_500_000_u32).map(|n| (n >> 3) as u8 ^ n as u8).collect();
         let whole: Vec<u64> = bytes.chunks(DIGEST_BLOCK as usize).map(digest).collect();
         for portion in [1000, 262_144, 1 << 20, 3 << 20] {

@@ -1,14 +1,14 @@
-//! The digests of one image's blocks: in memory, and as the bytes of a file.
+//! The digests of one image's blocks, in memory and in the format of the file.
 
 use super::digest::{BlockDigests, DIGEST_BLOCK, digest};
 use crate::directory::FileKey;
 use image_cache_model::ImageId;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// What a digest file begins with: a name, and the version of what follows.
+/// The first bytes of a digest file: a name and the version of the format.
 const MAGIC: [u8; 8] = *b"ICBLOCK\x01";
 
-/// XXH3, 64 bits, over blocks of [`DIGEST_BLOCK`] bytes.
+/// Code of XXH3 with 64 bits over blocks of [`DIGEST_BLOCK`] bytes.
 const XXH3_64: u8 = 1;
 
 /// Bytes before the id.
@@ -17,24 +17,24 @@ const HEAD: usize = 48;
 /// Bytes of a digest.
 const DIGEST: usize = 8;
 
-/// Why the bytes of a cached image are taken for right.
+/// Why the bytes of a cached image are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Its block digests were made of the bytes that the cache fetched and verified.
+    /// Its block digests were computed from the bytes that the cache fetched and verified.
     Fetched,
-    /// They were made later, when the file agreed with the checksum in its record.
+    /// They were computed later, when the file matched the checksum in its record.
     Checksum,
-    /// They were made when the file was first used; nothing is known of its bytes before.
+    /// They were computed when the file was first used; its bytes before that were not verified.
     FirstUse,
-    /// It has none yet: its first use verifies it against the checksum in its record, or makes them.
+    /// It has no complete digests yet: its first use verifies it against the checksum in its record, or computes them.
     NotYet,
 }
 
-/// The digests of an image's blocks. A digest that is not known is taken from the first bytes that are checked.
+/// The digests of an image's blocks. An unknown digest is set by the first check of its block.
 ///
-/// Threads share it without a lock. [`take_unsaved`](Self::take_unsaved) tells exactly one of them to save it, once it is complete.
-/// A table that is dropped before that is built again at the next use.
+/// Threads share it without a lock. [`take_unsaved`](Self::take_unsaved) tells exactly one of them to save it after it is
+/// complete. If a table is dropped before that, the next use builds it again.
 #[derive(Debug)]
 pub struct DigestTable {
     size: u64,
@@ -42,7 +42,7 @@ pub struct DigestTable {
     /// 0 if it is not known.
     digests: Box<[AtomicU64]>,
     unknown: AtomicUsize,
-    /// Whether it is complete, and not in its file yet.
+    /// Whether it must be saved when it is complete.
     unsaved: AtomicBool,
 }
 
@@ -52,8 +52,8 @@ impl DigestTable {
         DigestTable::of(size, trust, digests.finish(), false)
     }
 
-    /// No digest is known; each block is trusted when it is first read. `save_when_complete`: whether [`take_unsaved`](Self::take_unsaved)
-    /// asks to save them once all are known.
+    /// A table without known digests; each block is trusted when it is first read. If `save_when_complete`,
+    /// [`take_unsaved`](Self::take_unsaved) asks to save the digests when all are known.
     pub fn trust_on_first_use(size: u64, save_when_complete: bool) -> DigestTable {
         DigestTable::of(size, Trust::FirstUse, vec![0; blocks(size)], save_when_complete)
     }
@@ -74,23 +74,23 @@ impl DigestTable {
         self.size
     }
 
-    /// How many blocks it has.
+    /// Number of blocks.
     pub fn blocks(&self) -> usize {
         self.digests.len()
     }
 
-    /// How many bytes the block has; all but the last have [`DIGEST_BLOCK`].
+    /// Bytes of the block: [`DIGEST_BLOCK`] except for the last one.
     pub fn block_len(&self, block: usize) -> usize {
         let left = self.size.saturating_sub((block as u64).saturating_mul(DIGEST_BLOCK));
         usize::try_from(left.min(DIGEST_BLOCK)).unwrap_or(0)
     }
 
-    /// Why these digests are right; [`Trust::NotYet`] if some are not known.
+    /// Why these digests are trusted; [`Trust::NotYet`] if some are not known.
     pub fn trust(&self) -> Trust {
         if self.is_complete() { self.trust } else { Trust::NotYet }
     }
 
-    /// Checks these bytes against the digest of the block. A digest that is not known is set to theirs, and they pass.
+    /// Whether the digest of these bytes is that of the block. An unknown digest is set to theirs.
     pub fn check(&self, block: usize, bytes: &[u8]) -> bool {
         let found = digest(bytes);
         let Some(known) = self.digests.get(block) else { return false };
@@ -103,7 +103,7 @@ impl DigestTable {
         }
     }
 
-    /// Takes the order to save the digests: true once, when all digests are known of an image that had none.
+    /// Whether the caller must save the digests: true once, when all digests of an image that had none are known.
     pub fn take_unsaved(&self) -> bool {
         self.unsaved.load(Ordering::Relaxed)
             && self.is_complete()
@@ -115,7 +115,7 @@ impl DigestTable {
         self.unknown.load(Ordering::Acquire) == 0
     }
 
-    /// The bytes of its file, which begin with the id and end with a digest of the file itself.
+    /// The bytes of its file, which contain the id and end with a digest of the file itself.
     pub fn to_bytes(&self, id: &ImageId, file: &FileKey) -> Vec<u8> {
         let id = id.as_str().as_bytes();
         let mut bytes = Vec::with_capacity(HEAD + id.len() + (self.blocks() + 1) * DIGEST);
@@ -136,10 +136,10 @@ impl DigestTable {
         bytes
     }
 
-    /// Reads them again; `None` if they are torn, another image's, or of a kind that is not known.
+    /// Parses these bytes; `None` if they are torn, of another image, or of an unknown version.
     pub fn from_bytes(bytes: &[u8], id: &ImageId) -> Option<(FileKey, DigestTable)> {
         let (content, own) = bytes.split_last_chunk::<DIGEST>()?;
-        // Compared first: no digest need be computed of a large file of zeros.
+        // The name is compared first, so that no digest of a large file of zeros is computed.
         if !content.starts_with(&MAGIC) || digest(content) != u64::from_le_bytes(*own) {
             return None;
         }
@@ -164,18 +164,18 @@ impl DigestTable {
         Some((file, DigestTable::of(size, trust, digests, false)))
     }
 
-    /// The id in the first bytes of a digest file; nothing has verified them.
+    /// The id in the first bytes of a digest file, which are not verified.
     pub fn id_in(head: &[u8]) -> Option<ImageId> {
         let len = u16::from_le_bytes(*head.get(10..12)?.first_chunk()?);
         let id = head.get(HEAD..HEAD + usize::from(len))?;
         str::from_utf8(id).ok()?.parse().ok()
     }
 
-    /// How many bytes of a file [`id_in`](Self::id_in) needs.
+    /// Bytes of a file that [`id_in`](Self::id_in) needs.
     pub const HEAD_AND_ID: u64 = HEAD as u64 + image_cache_model::MAX_IMAGE_ID_BYTES as u64;
 }
 
-/// How many blocks an image of so many bytes has.
+/// Number of blocks of an image with this number of bytes.
 fn blocks(size: u64) -> usize {
     usize::try_from(size.div_ceil(DIGEST_BLOCK)).unwrap_or(usize::MAX)
 }
@@ -228,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn torn_flipped_and_another_image_s_bytes_are_no_table() {
+    fn torn_flipped_and_another_images_bytes_are_refused() {
         let (table, file) = table((2 << 20) + 5);
         let bytes = table.to_bytes(&id("a"), &file);
-        assert!(DigestTable::from_bytes(&bytes, &id("b")).is_none(), "another image's");
+        assert!(DigestTable::from_bytes(&bytes, &id("b")).is_none(), "of another image");
         for len in 0..bytes.len() {
             assert!(DigestTable::from_bytes(&bytes[..len], &id("a")).is_none(), "{len} bytes");
         }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_trusted_once_and_compared_with_that() {
+    fn a_block_is_trusted_once_and_then_compared() {
         let table = DigestTable::trust_on_first_use((1 << 20) + 1, true);
         assert_eq!(table.trust(), Trust::NotYet);
         assert!(table.check(1, b"x") && table.check(1, b"x") && !table.check(1, b"y"));

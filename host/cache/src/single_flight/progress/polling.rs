@@ -1,21 +1,21 @@
-//! What tasks ask of a fetch's progress: those that follow it, and the one that reads the source.
+//! Polling of a fetch's progress by tasks: by followers, and by the task that reads the source.
 
 use super::Progress;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-/// What the task that reads the source is called for.
+/// Why the task that reads the source is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PumpCall {
-    /// A reader waits for bytes that have come and are not written.
+    /// A reader waits for bytes that have arrived and are not written.
     Write,
     /// No reader is left.
     Deserted,
 }
 
 impl Progress {
-    /// Whether there is something behind `position`, or the end, or `look` has found something; if not,
-    /// the task is woken when that may be so.
+    /// Ready if there are bytes after `position`, or the end, or `look` finds something; otherwise the task is woken when that
+    /// may be so.
     pub fn poll_moved(
         &self,
         position: u64,
@@ -36,14 +36,14 @@ impl Progress {
         Poll::Pending
     }
 
-    /// What `look` finds; `None` if there is something behind `position`, or the end. The state stays locked while `look` runs, so that
-    /// the fetch does not end in between.
+    /// What `look` finds; `None` if there are bytes after `position`, or the end. The state stays locked while `look` runs, so
+    /// that the fetch does not end in between.
     pub fn look_unless_moved<T>(&self, position: u64, look: impl FnOnce() -> T) -> Option<T> {
         let state = self.state();
         (!state.has_moved(position)).then(look)
     }
 
-    /// Asks the task that reads the source for a sign of life; false if it owes one since the last time.
+    /// Pings the task that reads the source; false if it has not answered the previous ping.
     pub fn ping(&self) -> bool {
         let mut state = self.state();
         let answered = !std::mem::replace(&mut state.owes_pong, true);
@@ -53,8 +53,7 @@ impl Progress {
         answered
     }
 
-    /// For the task that reads the source: ready when a reader has begun to read, and then always; false where
-    /// nobody is left.
+    /// For the task that reads the source: ready after a reader has started to read; false if no reader is left.
     pub fn poll_demand(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state();
         state.owes_pong = false;
@@ -69,11 +68,11 @@ impl Progress {
         Poll::Pending
     }
 
-    /// For the same, while it waits for its source: what else there is to do, `received` bytes having come.
+    /// For the same task, while it waits for its source: other work, after `received` bytes have arrived.
     pub fn poll_call(&self, received: u64, context: &mut Context<'_>) -> Poll<PumpCall> {
         let mut state = self.state();
         state.owes_pong = false;
-        // Even when nobody is left: a reader may come.
+        // Even if no reader is left: a new one may join.
         state.pump_waker = Some(context.waker().clone());
         if state.readers == 0 {
             return Poll::Ready(PumpCall::Deserted);

@@ -30,7 +30,7 @@ pub fn migrate(context: &CommandContext, from: &str, to: &str) -> anyhow::Result
     context.format.print(&answer, |_| {
         let mut lines = vec![
             ("moved", format!("{}, {}", count(images, "record"), count(hits, "hit"))),
-            ("from", format!("{from}, whose records are as they were")),
+            ("from", format!("{from}, whose records are unchanged")),
             ("to", format!("{to}, whose records were read again and agree")),
         ];
         let few = [

@@ -1,4 +1,4 @@
-//! Becoming the one writer of an image: the incomplete file is made and locked, a dead writer's is replaced.
+//! Becoming the only writer of an image: creates and locks the incomplete file, and replaces the file of a dead writer.
 
 use super::Incomplete;
 use crate::directory::safe_open::{create_new, is_regular};
@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A process that looks whether a writer lives holds the lock for a moment: this often it is tried again.
+/// Attempts to take the lock: a process that checks whether a writer is alive holds it briefly.
 const TAKE_ATTEMPTS: u32 = 8;
 
 /// The result of [`Incomplete::take`].
@@ -28,14 +28,14 @@ pub enum TakeResult {
 }
 
 impl Incomplete {
-    /// Makes `incomplete/<id>` and locks it. The file of a dead writer is replaced, never written to: its inode may be that of an
-    /// image that was published while this process waited for its lock.
+    /// Creates `incomplete/<id>` and locks it. The file of a dead writer is replaced, never written to: its inode may be that of
+    /// an image that was published while this process waited for the lock.
     pub fn take(directory: &Arc<Directory>, image_id: &ImageId) -> io::Result<TakeResult> {
         for _ in 0..TAKE_ATTEMPTS {
             if directory.cached_file(image_id)?.is_some() {
                 return Ok(TakeResult::AlreadyCached);
             }
-            // Detected now, not after the whole image was fetched.
+            // Detected now, before the whole image is fetched.
             if stat_any(&directory.base, image_id)?.is_some_and(|found| !is_regular(&found)) {
                 return Err(not_regular(image_id));
             }
@@ -67,7 +67,7 @@ impl Incomplete {
     }
 }
 
-/// Makes and locks the file; `None` if there is one already.
+/// Creates and locks the file; `None` if it exists already.
 fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
     let mode = directory.owner.file_mode();
     let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
@@ -77,7 +77,7 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
     };
     match file.try_lock() {
         Ok(()) => {}
-        // Another process took the new file for a dead writer's before it was locked.
+        // Before this process locked the new file, another process took it for the file of a dead writer.
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(e)) => return Err(e),
     }
@@ -85,20 +85,20 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
         return Ok(None);
     }
     directory.adopt_owner(&file)?;
-    // Readers that follow through this handle must not change the access time, which the records have.
+    // Followers that read through this handle must not change the access time, which belongs to the records.
     let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
     Ok(Some(file))
 }
 
-/// Removes the file of a dead writer; false if the writer lives.
+/// Removes the file of a dead writer; false if the writer is alive.
 fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
     let Some(file) = open_regular(&directory.incomplete, image_id)? else {
         return match directory.incomplete.symlink_metadata(image_id.as_str()) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            // Another writer made the file between the two system calls.
+            // Another writer created the file between the two system calls.
             Ok(found) if found.is_file() => Ok(false),
             Ok(_) => Err(io::Error::other(format!(
-                "incomplete/{image_id} is no regular file; remove it by hand"
+                "incomplete/{image_id} is not a regular file; remove it"
             ))),
             Err(e) => Err(e),
         };

@@ -1,25 +1,23 @@
-//! XXH3-64 of long inputs, written so that the compiler makes vector instructions of it, for each kind of processor
-//! its own.
+//! XXH3-64 of long inputs, written so that the compiler generates vector instructions for each kind of processor.
 //!
-//! What verifying costs is the time of this function beside that of a warm read: of a file of 1 GiB in reads of
-//! 1 MiB (Zen 5, AVX-512) a read makes 33 GB/s, and 26 with this, a fifth less. The crates that choose their
-//! instructions at run time cost more than the quarter that we allow ourselves: `twox-hash` 38 % (it has AVX2, and
-//! adds up in few registers), `rscrypto` 37 %, `rapidhash` 40 %, CRC-64/NVME by `crc-fast` with AVX-512 33 %; only the
-//! MAC AEGIS-128X4 comes near (24 %), and far less so on processors that are older. To hash pieces of 64 to
-//! 256 KiB right after each was read costs more in system calls than the nearer caches give.
+//! The cost of verifying is the time of this function relative to a warm read. Reads of 1 MiB from a file of 1 GiB (Zen 5,
+//! AVX-512) reach 33 GB/s, and 26 GB/s with this function, a fifth less. The crates that select their instructions at run time
+//! exceed our limit of a quarter: `twox-hash` 38 % (AVX2, few registers for its sums), `rscrypto` 37 %, `rapidhash` 40 %,
+//! CRC-64/NVME by `crc-fast` with AVX-512 33 %. Only the MAC AEGIS-128X4 is close (24 %), but it is much slower on older
+//! processors. Hashing pieces of 64 to 256 KiB right after reading each costs more in system calls than it saves in cache misses.
 //!
-//! The digest is the same as theirs, which a test holds against `twox-hash`.
+//! A test compares the digest with that of `twox-hash`.
 
 use multiversion::multiversion;
 
-/// Inputs that are shorter are another case of the algorithm, or not worth it.
+/// For shorter inputs the algorithm differs, or this code is not faster.
 pub(super) const SHORTEST: usize = 4096;
 
-/// Bytes that are added up at once, and between two scramblings.
+/// Bytes that are added at once, and between two scramblings.
 const STRIPE: usize = 64;
 const ROUND: usize = 1024;
 
-/// The words of a stripe, and of a round.
+/// Words of a stripe, and of a round.
 const LANES: usize = STRIPE / WORD;
 const WORDS: usize = ROUND / WORD;
 const WORD: usize = 8;
@@ -27,7 +25,7 @@ const WORD: usize = 8;
 /// A sum for each word of a stripe.
 type Sums = [u64; LANES];
 
-/// The constants of XXH3, and the secret that it has if none is given.
+/// The constants of XXH3, and its default secret.
 const PRIME32: [u64; 3] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D];
 const PRIME64: [u64; 5] = [
     0x9E37_79B1_85EB_CA87,
@@ -56,7 +54,7 @@ const SECRET: [u8; 192] = [
     0x45, 0xcb, 0x3a, 0x8f, 0x95, 0x16, 0x04, 0x28, 0xaf, 0xd7, 0xfb, 0xca, 0xbb, 0x4b, 0x40, 0x7e,
 ];
 
-/// The parts of the secret: for each stripe of a round the one that begins a word later.
+/// The keys of the stripes of a round: for each stripe, the part of the secret that begins one word later.
 const KEYS: [u64; WORDS] = {
     let mut keys = [0; WORDS];
     let mut n = 0;
@@ -90,13 +88,13 @@ const fn secret_at(start: usize) -> u64 {
     word
 }
 
-/// The digest; nothing for inputs that are too short.
+/// The digest; `None` for inputs that are too short.
 pub(super) fn digest(bytes: &[u8]) -> Option<u64> {
     if bytes.len() < SHORTEST {
         return None;
     }
     let last = bytes.last_chunk::<STRIPE>()?;
-    // The last byte belongs to the rest, always.
+    // The last byte always belongs to the rest.
     let (rounds, rest) = bytes.split_at((bytes.len() - 1) / ROUND * ROUND);
     let mut sums = START;
     add_rounds(&mut sums, rounds.as_chunks().0);
@@ -118,14 +116,14 @@ fn add_rounds(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
     }
 }
 
-/// Adds a round's words to their neighbours' sums, and their products to their own.
-// Without this attribute it would not become part of each version of its caller.
+/// Adds each word of a round to its neighbour's sum, and its product to its own sum.
+// Without this attribute it would not be compiled into each version of its caller.
 #[inline(always)]
 fn add_round(sums: &mut Sums, round: &[u8; ROUND]) {
     let (words, _) = round.as_chunks::<WORD>();
     let (mut plain, mut products) = ([0; LANES], [0; LANES]);
-    // By numbers, not by iterators, and with that hint: so the compiler makes a vector of each stripe, not of the
-    // same lane of several, which is five times slower.
+    // With indices instead of iterators, and with the hint, the compiler makes a vector of each stripe. A vector of the same lane
+    // of several stripes is five times slower.
     for stripe in 0..WORDS / LANES {
         let at = LANES * stripe;
         for n in 0..LANES {
@@ -148,7 +146,7 @@ fn add_stripe(sums: &mut Sums, stripe: &[u8; STRIPE], keys: &[u64]) {
     }
 }
 
-/// What a word adds to its own sum: the product of its keyed halves.
+/// The product of a word's keyed halves, which is added to its own sum.
 #[inline(always)]
 fn product(word: u64, key: u64) -> u64 {
     let keyed = word ^ key;
@@ -172,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_digest_that_others_make() {
+    fn it_agrees_with_another_implementation() {
         let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
         let around = |len: usize| len - 66..len + 66;
         let lens = around(5000).chain(around(65_536)).chain(around(8192)).chain([4096, 300_000]);
