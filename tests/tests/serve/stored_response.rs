@@ -97,6 +97,40 @@ fn an_answer_with_more_fields_than_are_kept_passes_uncached() -> Tested {
 }
 
 #[test]
+fn fields_that_a_later_answer_adds_are_bounded_like_those_of_the_first() -> Tested {
+    let image = bytes(5, 1000);
+    let copy = image.clone();
+    let origin = Origin::new(move |request: &Request, output| {
+        let names: Vec<String> = (0..90).map(|n| format!("X-{}-{n}", request.previous)).collect();
+        let mut fields = vec![("ETag", "\"a\""), ("Cache-Control", "max-age=600")];
+        // A HEAD, a 200 in spite of the condition, and a 304 bring new names each time.
+        if request.method == "HEAD" || request.header("if-none-match").is_some() {
+            fields.extend(names.iter().map(|name| (name.as_str(), "x")));
+        }
+        match (request.header("if-none-match"), request.target.as_str()) {
+            (Some(_), "/confirmed") if request.method == "GET" => {
+                write_head(output, "304 Not Modified", &fields, None)
+            }
+            _ => reply_with_file(request, output, &fields, &copy),
+        }
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    let revalidate = [("Cache-Control", "no-cache")];
+    for target in ["/confirmed", "/ignored"] {
+        for method in ["HEAD", "GET"] {
+            for _ in 0..60 {
+                let answer = served.ask(method, target, &revalidate)?;
+                assert_eq!(answer.status, 200, "{method} {target}");
+                let fields = answer.headers.keys().filter(|name| name.starts_with("x-")).count();
+                assert!(fields <= 200, "{method} {target}: {fields} fields");
+            }
+            served.get(target)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Tested {
     for method in ["PUT", "POST", "DELETE", "PATCH", "M-SEARCH"] {
         for (field, location) in

@@ -71,8 +71,8 @@ impl PlainProfile {
         let is_silent = stored.is_outdated()
             && stored.header(&header::CACHE_CONTROL).is_some()
             && !headers.contains_key(header::CACHE_CONTROL);
-        let stored = self.confirm(stored, headers).await;
-        if is_silent || self.must_not_be_stored(&stored) {
+        let stored = self.confirm(stored, headers).await?;
+        if is_silent {
             self.get.service.evict_response(&self.get.request.id, &stored).await;
             return None;
         }
@@ -85,7 +85,7 @@ impl PlainProfile {
         self.serve_if_current(&stored, CacheStatus::Revalidated).await
     }
 
-    /// Whether a 304 forbids keeping the image. `no-store` in a 304 is only about the 304: each use is revalidated.
+    /// Whether updated fields forbid keeping the image. `no-store` in a 304 is only about the 304: each use is revalidated.
     fn must_not_be_stored(&self, stored: &StoredResponse) -> bool {
         let headers = stored.headers();
         let varies = rules::sharing(headers, &self.get.service.fields)
@@ -148,7 +148,7 @@ impl PlainProfile {
             && rules::sharing(response.headers(), &self.get.service.fields).is_ok();
         if is_changed && stored.matches(response.headers()) {
             // The upstream ignores conditions: it is still the same image.
-            let stored = self.confirm(stored, response.headers()).await;
+            let stored = self.confirm(stored, response.headers()).await?;
             return self.serve_if_current(&stored, CacheStatus::Revalidated).await;
         }
         if (is_gone && is_for_all) || (is_changed && !self.authorises) {
@@ -188,17 +188,25 @@ impl PlainProfile {
         self.get.service.upstream.send(&self.get.request.target, request).await
     }
 
-    /// Updates the stored response from the upstream's header fields.
-    async fn confirm(&self, stored: &StoredResponse, headers: &HeaderMap) -> Arc<StoredResponse> {
-        let mut stored = stored.clone();
-        stored.confirm(headers);
+    /// Updates the stored response from the upstream's header fields. If it must not be stored with them, it is evicted.
+    async fn confirm(
+        &self,
+        stored: &Arc<StoredResponse>,
+        headers: &HeaderMap,
+    ) -> Option<Arc<StoredResponse>> {
         let ImageGet { service, request, .. } = &self.get;
-        let (confirmed, epoch) = (stored.clone(), request.epoch);
+        let mut confirmed = StoredResponse::clone(stored);
+        confirmed.confirm(headers);
+        if self.must_not_be_stored(&confirmed) {
+            service.evict_response(&request.id, stored).await;
+            return None;
+        }
+        let (stored, epoch) = (confirmed.clone(), request.epoch);
         let put = service.run(&request.id, move |responses, _, id| {
             Ok(responses.store_if_unchanged(id, stored, epoch))
         });
         // It is not stored if the runtime stops, or if the image was replaced or invalidated in the meantime.
-        put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed))
+        Some(put.await.ok().flatten().unwrap_or_else(|| Arc::new(confirmed)))
     }
 
     /// The upstream's response to a GET, for a client that may have sent a HEAD.
