@@ -159,7 +159,9 @@ fn a_reader_that_takes_over_from_another_process_gets_no_mixture(temp: &TempCach
             assert!(came == image[FIRST - 99..]);
         } else {
             assert!(old[FIRST - 99..].starts_with(&came), "nothing of the other image");
-            assert!(end.is_err_and(|error| error.to_string().contains("not what this reader")));
+            assert!(end.is_err_and(|error| {
+                error.to_string().contains("differ from those that this reader")
+            }));
         }
         drop(reader);
         assert_eq!((throttled.running(), cache.delete_cached_image("a")?), (0, fits));

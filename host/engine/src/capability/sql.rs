@@ -19,15 +19,20 @@ use crate::bindings::image_cache::driver::sql as wit;
 use crate::driver::deadline::Deadline;
 use authorizer::DiskShare;
 use connection::OpenDatabase;
-use fault::{SqlFault, is_full};
+use fault::{SqlFault, is_full, may_be_of_others};
 use image_cache_model::printable;
 use image_cache_store::{Directory, names};
 use location::{DatabaseIdentity, Location};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use execute::{MAX_ROWS, MAX_STATEMENTS};
+
+/// How long the built-in driver tries again while SQLite's memory is used up, and the pause before each attempt.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(1);
+const MEMORY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a driver's database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub struct Database {
     /// Its path below the base directory.
     path: PathBuf,
     disk_share: DiskShare,
+    /// Whether it is the built-in driver's.
+    is_built_in: bool,
     deadline: Deadline,
     open: Option<OpenDatabase>,
     /// The file that was opened last, on which the driver's instance was configured.
@@ -75,15 +82,16 @@ impl Database {
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
-        let (path, disk_share) = match path {
+        let (below, disk_share) = match path {
             DatabasePath::InBase(path) => (path.clone(), DiskShare::trusted(max_bytes)),
             DatabasePath::OfDriver(name) => {
                 (Path::new(names::DRIVERS).join(name), DiskShare::of(max_bytes))
             }
         };
         Database {
+            is_built_in: matches!(path, DatabasePath::InBase(_)),
             directory,
-            path,
+            path: below,
             disk_share,
             deadline,
             open: None,
@@ -143,8 +151,7 @@ impl Database {
 
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, CapabilityError> {
         execute::check(statement)?;
-        let result = self.open().and_then(|open| open.execute(statement));
-        result.map_err(|fault| self.note_fault(fault))
+        self.run(|open| open.execute(statement))
     }
 
     pub fn query(
@@ -152,8 +159,7 @@ impl Database {
         statement: &wit::Statement,
     ) -> Result<wit::QueryResult, CapabilityError> {
         execute::check(statement)?;
-        let result = self.open().and_then(|open| open.query(statement));
-        result.map_err(|fault| self.note_fault(fault))
+        self.run(|open| open.query(statement))
     }
 
     pub fn execute_all(
@@ -164,8 +170,29 @@ impl Database {
             return Err(CapabilityError::TooLarge);
         }
         statements.iter().try_for_each(execute::check)?;
-        let result = self.open().and_then(|open| open.execute_all(statements));
-        result.map_err(|fault| self.note_fault(fault))
+        self.run(|open| open.execute_all(statements))
+    }
+
+    /// Runs statements on the open database. SQLite counts memory for the whole process, so another driver's statement can use up what
+    /// this one may have: the built-in driver tries again for a while, because nothing can replace it.
+    fn run<T>(
+        &mut self,
+        work: impl Fn(&mut OpenDatabase) -> Result<T, SqlFault>,
+    ) -> Result<T, CapabilityError> {
+        let until = Instant::now() + MEMORY_PATIENCE;
+        loop {
+            match self.open().and_then(&work) {
+                Err(SqlFault::Sqlite(error))
+                    if self.is_built_in
+                        && may_be_of_others(&error)
+                        && !self.deadline.passed()
+                        && Instant::now() < until =>
+                {
+                    std::thread::sleep(MEMORY_PAUSE);
+                }
+                result => return result.map_err(|fault| self.note_fault(fault)),
+            }
+        }
     }
 
     /// The connection to the file that is at its path now.

@@ -20,6 +20,12 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether a statement exceeded a limit that SQLite counts for the whole process: its own memory, or that of other statements.
+pub(super) fn may_be_of_others(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted))
+}
+
 /// Whether another connection holds a required lock.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
