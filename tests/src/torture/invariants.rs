@@ -238,9 +238,9 @@ impl Invariants<'_> {
         let mut found: Vec<_> = wanted.map(|id| format!("{id} is cached and queued")).collect();
         let mut order = before.iter().chain(operation.queues);
         let mut entries: Vec<&str> = now.iter().map(String::as_str).collect();
-        if self.ending.power_lost {
-            // An entry whose stamp was lost has the time of its creation. The kernel's clock advances only every few milliseconds, so
-            // entries of one command can change places.
+        if self.ending.power_lost || !self.ending.told {
+            // An entry that was not stamped, or whose stamp was lost, has the time of its creation. The kernel's clock advances only
+            // every few milliseconds, so entries of one command can change places.
             let old = entries.iter().take_while(|id| before.contains(id)).count();
             entries[old..].sort_by_key(|id| operation.queues.iter().position(|new| new == id));
         }

@@ -27,6 +27,9 @@ impl Directory {
     }
 
     /// Adds an entry after all others; false if the image is already queued. Call with the directory locked.
+    ///
+    /// If the process is killed before the entry has its time, the entry keeps the time of its creation. The kernel's clock advances
+    /// only every few milliseconds, so it can then come before an entry that was added just before it.
     pub fn enqueue(&self, id: &ImageId, now: SystemTime) -> io::Result<bool> {
         let file = match create_new(&self.queue, id.as_str(), self.owner.file_mode()) {
             Ok(file) => file,
