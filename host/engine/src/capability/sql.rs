@@ -179,14 +179,15 @@ impl Database {
         &mut self,
         work: impl Fn(&mut OpenDatabase) -> Result<T, SqlFault>,
     ) -> Result<T, CapabilityError> {
-        let until = Instant::now() + MEMORY_PATIENCE;
+        let mut until = None;
         loop {
             match self.open().and_then(&work) {
                 Err(SqlFault::Sqlite(error))
                     if self.is_built_in
                         && may_be_of_others(&error)
                         && !self.deadline.passed()
-                        && Instant::now() < until =>
+                        && Instant::now()
+                            < *until.get_or_insert_with(|| Instant::now() + MEMORY_PATIENCE) =>
                 {
                     std::thread::sleep(MEMORY_PAUSE);
                 }
