@@ -111,7 +111,8 @@ fn fuzz(target: &str, seconds: Option<u64>) -> Result<()> {
     fuzzer.args(["-print_final_stats=1", "-use_value_profile=1"]);
     fuzzer.arg(format!("-artifact_prefix={}/", wrong.display()));
     if let Some(seconds) = seconds {
-        fuzzer.arg(format!("-max_total_time={seconds}"));
+        // Without a line for each new input, which would hide a crash in a long log.
+        fuzzer.arg(format!("-max_total_time={seconds}")).arg("-verbosity=0");
     }
     let words: PathBuf = ["fuzz/dictionaries", &format!("{target}.dict")].iter().collect();
     if words.exists() {
