@@ -11,11 +11,13 @@
 //! }
 //! ```
 
+mod images;
 mod one;
 
 pub use one::{is_one, one};
 
-use crate::{TempCache, Tested, bytes, fill, listed, md5_hex};
+use crate::{TempCache, Tested, fill, listed, md5_hex};
+use images::{STEADY, image};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -24,15 +26,6 @@ use std::process::{Child, Command, Stdio};
 
 /// The number of processes.
 const PROCESSES: usize = 8;
-
-/// Images that exist from the start and are not deleted: their recorded hits are compared with the actual hits.
-const STEADY: [&str; 4] = ["steady-0", "steady-1", "steady-2", "steady-3"];
-
-/// Images that are cached and removed.
-const PASSING: usize = 10;
-
-/// The size limit of the cache; it is less than the size of all images.
-const MAX_SIZE: u64 = 900_000;
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
@@ -114,12 +107,6 @@ impl Run<'_> {
         child.env(one::SECONDS, self.seconds.to_string());
         Ok(child)
     }
-}
-
-/// The bytes of an image; every fetch gets the same.
-fn image(id: &str) -> Vec<u8> {
-    let seed = id.bytes().fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
-    bytes(seed, 1000 + (seed % 5) as usize * 70_001)
 }
 
 /// The conditions that must be true when all processes have ended.

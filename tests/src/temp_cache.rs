@@ -1,6 +1,6 @@
 //! A temporary directory for one cache, and helpers for tests.
 
-use crate::read_all;
+use crate::data::read_all;
 use image_cache::{CachedImage, ConfigBuilder, Expected, ImageCache, Outcome};
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -19,7 +19,7 @@ pub fn book() -> Result<()> {
         return skip("Book", "mdbook is not installed (cargo install mdbook)");
     }
     let mut book = Command::new("mdbook");
-    book.args(["build", "docs", "--dest-dir", "../target/book"]);
+    book.args(["build", "docs"]);
     step("Book", book)
 }
 

@@ -134,7 +134,7 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
 
 /// A directive's name and value, and whether it is `token [ "=" ( token / quoted-string ) ]`; `None` if it is malformed.
 ///
-/// White space around the equals sign does not change the meaning, and a value with unusual characters does not change the name.
+/// White space around the equals sign does not change the meaning, and an empty value does not change the name.
 fn parsed(text: &str) -> Option<(&str, Option<String>, bool)> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name.trim_ascii_end(), Some(value.trim_ascii_start())),
@@ -145,8 +145,8 @@ fn parsed(text: &str) -> Option<(&str, Option<String>, bool)> {
     }
     let Some(value) = value else { return Some((name, None, true)) };
     let is_strict = text.len() == name.len() + 1 + value.len();
-    if !value.contains(|sign: char| sign == '"' || sign.is_ascii_whitespace()) {
-        return Some((name, Some(value.to_owned()), is_strict && is_token(value)));
+    if value.is_empty() || is_token(value) {
+        return Some((name, Some(value.to_owned()), is_strict && !value.is_empty()));
     }
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     let (mut plain, mut signs) = (String::new(), inner.chars());

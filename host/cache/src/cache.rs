@@ -113,6 +113,7 @@ impl ImageCache {
             inner.reconcile();
         }
         inner.dequeue_cached();
+        inner.warn_of_adopted_files();
         Ok(inner)
     }
 

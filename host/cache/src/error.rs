@@ -4,13 +4,19 @@ use image_cache_model::{
     Checksum, ConfigError, Expected, ImageId, InvalidChecksum, InvalidImageId,
 };
 use image_cache_store::{DirectoryFault, names};
+use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of an operation that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation failed.
+const CORRECT_CHECKSUM: &str = "fetch it again or correct the checksum";
+const CORRECT_SIZE: &str = "fetch it again or correct the size";
+const FETCH_AGAIN: &str = "fetch it again";
+const SEE_STATUS: &str = "see the log and `status`";
+
+/// Why an operation failed. The text ends with the [remedy](Error::remedy), if there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -45,7 +51,7 @@ pub enum Error {
     },
     /// The MD5 is not the expected one; the file was moved to `invalid/`, and nothing was cached.
     #[error(
-        "image {image_id}: MD5 {expected} was expected, but the source returned {found}; nothing was cached; fetch it again or correct the checksum"
+        "image {image_id}: MD5 {expected} was expected, but the source returned {found}; nothing was cached; {CORRECT_CHECKSUM}"
     )]
     ChecksumMismatch {
         /// The image that was fetched.
@@ -56,7 +62,7 @@ pub enum Error {
         found: String,
     },
     /// There are more or fewer bytes than expected; the file was moved to `invalid/`, and nothing was cached.
-    #[error("image {image_id}: {expected} bytes were expected, but the source returned {found}{}; nothing was cached; fetch it again or correct the size", if found > expected { " or more" } else { "" })]
+    #[error("image {image_id}: {expected} bytes were expected, but the source returned {found}{}; nothing was cached; {CORRECT_SIZE}", if found > expected { " or more" } else { "" })]
     SizeMismatch {
         /// The image that was fetched.
         image_id: ImageId,
@@ -71,7 +77,7 @@ pub enum Error {
     /// A reader returns it inside an [`io::Error`] of kind [`InvalidData`](io::ErrorKind::InvalidData), from which
     /// [`Error::of_io`] extracts it. The bytes that the reader returned before are correct, so a caller that can fetch the image
     /// can continue from there.
-    #[error("image {image_id} is damaged: {reason}; it is no longer served; fetch it again")]
+    #[error("image {image_id} is damaged: {reason}; it is no longer served; {FETCH_AGAIN}")]
     Corrupt {
         /// The image that was read.
         image_id: ImageId,
@@ -88,7 +94,7 @@ pub enum Error {
     },
     /// A call of the driver failed; the images are not affected.
     #[error(
-        "cannot {operation} with driver {driver}: {reason}; images are still served; see the log and `status`"
+        "cannot {operation} with driver {driver}: {reason}; images are still served; {SEE_STATUS}"
     )]
     Metadata {
         /// The operation.
@@ -99,10 +105,7 @@ pub enum Error {
         reason: String,
     },
     /// Another process has the cache open, and the operation needs exclusive use.
-    #[error(
-        "the cache in {} is in use: stop what has it open (`fuser -v {}` names the processes), and try again",
-        path.display(), path.join(names::USERS).display()
-    )]
+    #[error("the cache in {} is in use: {}", path.display(), in_use_remedy(path))]
     InUse {
         /// The base directory.
         path: PathBuf,
@@ -171,6 +174,24 @@ impl Error {
                 expected: *expected,
                 found: *found,
             }),
+            _ => None,
+        }
+    }
+
+    /// What the operator can do about it, for a program that shows it apart from the problem.
+    ///
+    /// ```
+    /// let error = image_cache::Error::InUse { path: "/srv/images".into() };
+    /// assert!(error.remedy().is_some_and(|remedy| remedy.starts_with("stop what has it open")));
+    /// ```
+    pub fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Error::Directory { source, .. } => Some(directory_remedy(source).into()),
+            Error::ChecksumMismatch { .. } => Some(CORRECT_CHECKSUM.into()),
+            Error::SizeMismatch { .. } => Some(CORRECT_SIZE.into()),
+            Error::Corrupt { .. } => Some(FETCH_AGAIN.into()),
+            Error::Metadata { .. } => Some(SEE_STATUS.into()),
+            Error::InUse { path } => Some(in_use_remedy(path).into()),
             _ => None,
         }
     }
@@ -251,13 +272,26 @@ impl From<Error> for io::Error {
 fn directory_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "it exists and is not a directory: move it away, or set another image_cache_dir"
+            "it, or a directory above it, exists and is not a directory: move it away, or set another image_cache_dir"
         }
         io::ErrorKind::PermissionDenied => "let this user read and write it, or run as its owner",
         io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or set another image_cache_dir",
-        io::ErrorKind::StorageFull => "free some space, or lower image_cache_max_size and prune",
+        io::ErrorKind::StorageFull => {
+            "free some space or inodes (`df`, `df -i`), or lower image_cache_max_size and prune"
+        }
+        io::ErrorKind::NotFound => {
+            "check that it exists; if it was removed or replaced after it was opened, restart the program"
+        }
         _ => "check that it exists and is writable",
     }
+}
+
+fn in_use_remedy(path: &Path) -> String {
+    let users = path.join(names::USERS);
+    format!(
+        "stop what has it open (`fuser -v {}` names the processes), and try again",
+        users.display()
+    )
 }
 
 fn fallback_words(configured: &str, fallback_reason: &str) -> String {

@@ -49,7 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Features: `cli` (default) builds the command line, `tokio` the [asynchronous API](crate::tokio),
+//! Features: `tokio` adds the [asynchronous API](crate::tokio),
 //! `conformance` the suite that every driver must pass.
 
 #![deny(missing_docs)]
@@ -89,7 +89,7 @@ pub use image_cache_model::{
     ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, Durability,
     Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover,
     LeftoverState, Limits, MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, UnknownChoice,
-    UnknownGrant, Victim, read_file,
+    UnknownGrant, Victim, parse_bytes, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles, names};

@@ -1,6 +1,7 @@
 //! The counters of a cache since it was opened.
 
 use image_cache_store::sync::lock;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Counters {
     pub size_failures: u64,
     /// Fills that failed because of the cache, not the source.
     pub cache_failures: u64,
+    /// The same by the [name](crate::CacheFailure::name) of the reason; a reason that never occurred is missing.
+    pub cache_failures_by_reason: BTreeMap<&'static str, u64>,
     /// Blocks that were read and found damaged.
     pub corrupt_blocks: u64,
     /// Images that were quarantined because they were damaged.
@@ -90,6 +93,13 @@ impl CacheMetrics {
     /// The counters, locked until the guard is dropped.
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
         lock(&self.counters)
+    }
+
+    /// Counts a fill that failed because of the cache.
+    pub fn record_failure(&self, reason: &'static str) {
+        let mut counters = self.counters();
+        counters.cache_failures += 1;
+        *counters.cache_failures_by_reason.entry(reason).or_default() += 1;
     }
 
     /// Counts one call of the driver.

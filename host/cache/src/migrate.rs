@@ -52,7 +52,7 @@ pub struct Migrated {
 /// at the end. The records of `from` are then unchanged.
 pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) -> Result<Migrated> {
     let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-    let _alone = claim(&directory)?;
+    let _alone = lock_exclusively(&directory)?;
     let fault = |reason: String| Error::Migration { from: from.into(), to: to.into(), reason };
     let load = |name: &str| {
         let driver = Driver::load(name, config, Arc::clone(&directory));
@@ -82,7 +82,7 @@ pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) ->
 
 type Records = BTreeMap<ImageId, CachedImage>;
 
-fn claim(directory: &Directory) -> Result<OpenLock> {
+fn lock_exclusively(directory: &Directory) -> Result<OpenLock> {
     let alone = directory.open_lock_exclusive();
     let alone = alone.map_err(Error::directory("lock", directory.path_of(names::USERS)))?;
     alone.ok_or_else(|| Error::InUse { path: directory.path().to_owned() })

@@ -136,7 +136,7 @@ impl CachedReader {
 
     /// For a reader that followed the fetch of the image so far: that reader counts the hit, and the bytes count as those of the
     /// fetch.
-    pub(crate) fn reading_along(self) -> Self {
+    pub(crate) fn counting_no_hit(self) -> Self {
         CachedReader { hit: None, reads_along: true, ..self }
     }
 

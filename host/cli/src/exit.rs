@@ -47,10 +47,11 @@ fn code(error: &anyhow::Error) -> Code {
         return match error {
             CliError::Usage(_) => Code::Usage,
             CliError::NoSuchImage { .. } => Code::NoSuchImage,
+            CliError::OtherImage { .. } => Code::Mismatch,
             CliError::OutputClosed => Code::Failed,
         };
     }
-    if error.is::<image_cache::ConfigError>() {
+    if error.is::<image_cache::ConfigError>() || is_option_error(error) {
         return Code::Usage;
     }
     let io_error = error.downcast_ref::<io::Error>();
@@ -64,6 +65,16 @@ fn code(error: &anyhow::Error) -> Code {
         _ if error.is::<image_cache::InvalidChecksum>() => Code::Usage,
         _ => Code::Failed,
     }
+}
+
+#[cfg(feature = "serve")]
+fn is_option_error(error: &anyhow::Error) -> bool {
+    error.is::<image_cache_serve::OptionError>()
+}
+
+#[cfg(not(feature = "serve"))]
+fn is_option_error(_: &anyhow::Error) -> bool {
+    false
 }
 
 /// The error with its causes. A cause that the error's own text contains is omitted.

@@ -13,7 +13,7 @@ pub struct GlobalOptions {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub cache: CacheFlags,
-    /// How answers are printed
+    /// Output format
     #[arg(
         long,
         value_enum,
@@ -23,10 +23,10 @@ pub struct GlobalOptions {
         global = true
     )]
     pub format: Format,
-    /// Log more on standard error: once for what the cache does, twice for why
+    /// Log more on standard error (-v: each operation; -vv: also the reasons)
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// The format of the log on standard error: text, or json with one object a line
+    /// The format of the log on standard error: text, or json with one object per line
     #[arg(
         long,
         value_enum,

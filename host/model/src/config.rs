@@ -20,6 +20,7 @@ pub use choice::{Durability, OtherWriter, UnknownChoice};
 pub use driver_config::{BUILT_IN_DRIVERS, DriverConfig, Grant, Limits, UnknownGrant};
 pub use driver_keys::{DRIVER_KEYS, DriverKey};
 pub use fault::{ConfigError, ConfigFault};
+pub use given::parse_bytes;
 pub use layers::ConfigLayers;
 pub use option_macro::OptionDefinition;
 pub use option_table::{ConfigBuilder, ConfigOption};

@@ -1,13 +1,10 @@
 //! The checked identifier of an image, which is safe as a path component.
 
+use crate::names::{self, RESERVED};
 use std::fmt;
 
 /// Longest image id in bytes: the longest file name of the supported file systems.
 pub const MAX_IMAGE_ID_BYTES: usize = 255;
-
-/// Reserved names in the base directory: the last two belong to Glance, the others to the cache.
-const RESERVED: [&str; 6] =
-    ["incomplete", "invalid", "queue", "cache.db", "image_cache_db_init", "checkme"];
 
 /// The suffixes that SQLite appends to a database's name for its side files.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -82,7 +79,7 @@ pub fn belongs_to_database(name: &str, database: &str) -> bool {
 
 /// Whether a name in the base directory belongs to the cache or to Glance.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || belongs_to_database(name, "cache.db")
+    RESERVED.contains(&name) || belongs_to_database(name, names::DATABASE)
 }
 
 fn fault(id: &str) -> Option<String> {

@@ -9,6 +9,7 @@ mod checksum;
 mod config;
 mod expected;
 mod image_id;
+pub mod names;
 mod printable;
 mod read_file;
 mod records;

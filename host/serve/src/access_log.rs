@@ -3,6 +3,7 @@
 use super::body::{self, Body, PolledFrame};
 use super::cache_status::{self, CacheStatus};
 use super::metrics::ServeMetrics;
+use super::plain::KnownCredentials;
 use headers::{ContentLength, HeaderMapExt};
 use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue};
@@ -38,6 +39,7 @@ fn next_id() -> String {
 /// The response has this id unless the upstream has set another one.
 pub async fn log_access<R, F>(
     metrics: &Arc<ServeMetrics>,
+    credentials: &KnownCredentials,
     listener: &'static str,
     request: Request<R>,
     answer: impl FnOnce(Request<R>) -> F,
@@ -48,7 +50,7 @@ where
     let (id, begun) = (next_id(), Instant::now());
     let caller = callers_id(request.headers()).map(str::to_owned);
     let span = tracing::error_span!("request", %id, caller, listener);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), credentials.without(request.uri().path()));
     let mut response = answer(request).instrument(span.clone()).await;
     let upstream = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let mut entry = AccessLogEntry {

@@ -83,13 +83,22 @@ impl CacheControl {
         }
     }
 
-    /// A malformed directive counts as each directive whose name its text contains.
+    /// A malformed directive counts as each directive whose name its text contains, with the strictest value.
     fn add_malformed(&mut self, element: &[u8]) {
         let text = element.to_ascii_lowercase();
         let names = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
         self.no_store |= names(b"no-store");
         self.private |= names(b"private");
         self.no_cache = true;
+        for (name, age) in [(&b"max-age"[..], &mut self.max_age), (b"s-maxage", &mut self.s_maxage)]
+        {
+            if names(name) {
+                *age = Some(Duration::ZERO);
+            }
+        }
+        if names(b"min-fresh") {
+            self.min_fresh = Some(Duration::from_secs(MOST_SECONDS));
+        }
     }
 }
 
@@ -194,9 +203,9 @@ fn directive(element: &[u8]) -> Option<(&[u8], Value<'_>)> {
         let is_whole = quoted_length(value) == Some(value.len());
         return is_whole.then(|| (name, Some(unquoted(&value[1..value.len() - 1]).into())));
     }
-    // An empty value, or one with unusual characters, is checked by the code that needs the value.
-    let is_plain = value.iter().all(|byte| !byte.is_ascii_whitespace() && *byte != b'"');
-    is_plain.then_some((name, Some(value.into())))
+    // Any other value is malformed: it may hide directives, as in `x=1;private`. An empty value hides none, and the code that
+    // needs the value checks it.
+    value.iter().copied().all(is_token).then_some((name, Some(value.into())))
 }
 
 fn unquoted(text: &[u8]) -> Vec<u8> {
@@ -263,6 +272,10 @@ mod tests {
         assert!(control(&["max-age=60, \"private\""]).private);
         assert!(control(&["public; private, max-age=60"]).private);
         assert!(control(&["no-store foo"]).no_store);
+        for line in ["max-age=60, x=1;private", "max-age=60;private", "max-age=60, x=/private/"] {
+            assert!(control(&[line]).private, "{line}");
+        }
+        assert!(control(&["max-age=60,x=1;no-store"]).no_store);
         assert!(control(&["max-age=60, =x"]).no_cache);
         assert_eq!(control(&["min-fresh=a"]).min_fresh, Some(Duration::from_secs(MOST_SECONDS)));
     }

@@ -28,6 +28,7 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use image_cache::{Expected, ImageCache};
 use paths::{image, withdrawn};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// Responds to a client's request.
 pub async fn respond(service: &Arc<Service>, request: Request<Body>) -> Response<Body> {
@@ -198,11 +199,15 @@ impl GlanceProfile {
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
         let ImageGet { service, request, .. } = &self.get;
         let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
-        let is_usable = move |stored: &StoredResponse| match &known {
-            Some(record) => record.matches(stored) && !stored.cache_control().forbids_sharing(),
-            None => {
-                let is_stale = is_unreachable && stored.cache_control().forbids_stale();
-                !stored.is_outdated() && !is_stale
+        let is_usable = move |stored: &StoredResponse| {
+            let control = stored.cache_control();
+            // Glance sends no directives, but a proxy in front of it may.
+            let is_stale = || !stored.is_fresh(SystemTime::now(), Duration::ZERO);
+            let must_ask =
+                control.forbids_stale() && (is_unreachable || known.is_none()) && is_stale();
+            match &known {
+                Some(record) => record.matches(stored) && !control.forbids_sharing() && !must_ask,
+                None => !stored.is_outdated() && !must_ask,
             }
         };
         match look_up(&self.get, is_usable).await {
@@ -210,7 +215,7 @@ impl GlanceProfile {
             LookupResult::NotFound => None,
             LookupResult::Unusable(_) if self.is_unreachable => None,
             LookupResult::Unusable(stored) if record.is_none() => {
-                Box::pin(self.confirm_outdated(&stored)).await
+                Box::pin(self.confirm_by_record(&stored)).await
             }
             LookupResult::Unusable(stored) => {
                 service.evict_response(&request.id, &stored).await;
@@ -219,8 +224,8 @@ impl GlanceProfile {
         }
     }
 
-    /// Compares an image that an earlier version stored with Glance's record of it, once.
-    async fn confirm_outdated(&self, stored: &Arc<StoredResponse>) -> Option<Response<Body>> {
+    /// Compares an image with Glance's record of it: an earlier version stored it, or it must not be served stale.
+    async fn confirm_by_record(&self, stored: &Arc<StoredResponse>) -> Option<Response<Body>> {
         let record = match self.fetch_record().await {
             AuthDecision::Denied(response) | AuthDecision::Unreachable(response) => {
                 return Some(response);

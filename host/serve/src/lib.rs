@@ -55,7 +55,7 @@ mod via;
 #[path = "../../../fuzz/src/targets/mod.rs"]
 mod fuzz_targets;
 
-pub use options::{Options, PrefetchOptions};
+pub use options::{OptionError, Options, PrefetchOptions};
 pub use prefetch::PrefetchedImage;
 
 use anyhow::Context;
@@ -151,7 +151,7 @@ async fn bind(service: &Service) -> anyhow::Result<(TcpListener, Option<TcpListe
         None => None,
     };
     if let Some(admin) = &admin {
-        admin::check(admin.local_addr()?, &service.admin_token)?;
+        OptionError::checked(admin::check(admin.local_addr()?, &service.admin_token))?;
     }
     listen::print_address("listening on", &clients)?;
     if let Some(admin) = &admin {
@@ -168,12 +168,12 @@ async fn finish(service: &Service, tasks: Vec<JoinHandle<()>>) -> anyhow::Result
             Err(_) => task.abort(),
         }
     }
-    let settled = async {
+    let fetches_ended = async {
         while service.cache.counters().fills_running > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(timeouts::SHUTDOWN_STEP, settled).await.is_err() {
+    if timeout(timeouts::SHUTDOWN_STEP, fetches_ended).await.is_err() {
         tracing::warn!("a fetch without readers is cancelled");
     }
     match timeout(timeouts::SHUTDOWN_STEP, service.cache.run(|cache| cache.flush())).await {

@@ -1,7 +1,5 @@
 //! Prunes and cleans the cache: when a fetched image has made it too large, and at intervals.
 
-use super::options::Profile;
-use super::plain_id;
 use super::service::Service;
 use super::signals::Stop;
 use image_cache::{Cleaned, ImageCache, Pruned};
@@ -25,6 +23,8 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
     let mut clean_at = later(maintenance.clean_every);
     let mut cached = service.cache.counters().fills_cached;
     let mut looks = 0u32;
+    // An earlier version may have cached such images.
+    remove_ids_with_credentials(&service).await;
     loop {
         tokio::select! {
             () = due(prune_at) => prune_at = prune_until_next(&service).await,
@@ -95,18 +95,30 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
     pruned
 }
 
-/// Cleans, and logs the result.
-pub async fn clean(service: &Service) -> image_cache::Result<Cleaned> {
-    let responses = Arc::clone(&service.responses);
-    // An earlier version may have cached images under names that contain a credential.
-    let is_plain = service.options.origin.profile == Profile::Plain;
-    let credentials = service.credentials.clone();
-    let shows_credential = move |id: &str| {
-        let target = plain_id::target_of(id).filter(|_| is_plain);
-        target.is_some_and(|target| credentials.id(&target).is_some())
+/// Removes the images and the queue entries whose ids show a credential.
+async fn remove_ids_with_credentials(service: &Arc<Service>) {
+    let owner = Arc::clone(service);
+    let remove = move |cache: &ImageCache| {
+        let cached = cache.cached_images()?.into_iter().map(|image| image.image_id);
+        let ids = cached.chain(cache.queued_images()?).map(|id| id.to_string());
+        for id in ids.filter(|id| owner.shows_credential(id)) {
+            cache.delete_queued_image(&id)?;
+            cache.delete_cached_image(&id)?;
+            owner.responses.discard(&id);
+        }
+        Ok(())
     };
+    if let Err(error) = service.cache.run(remove).await {
+        tracing::warn!(%error, "cannot remove images whose ids show a credential");
+    }
+}
+
+/// Cleans, and logs the result.
+pub async fn clean(service: &Arc<Service>) -> image_cache::Result<Cleaned> {
+    remove_ids_with_credentials(service).await;
+    let responses = Arc::clone(&service.responses);
     let cleaned = service.cache.run(move |cache| {
-        if let Err(error) = responses.sweep(shows_credential) {
+        if let Err(error) = responses.sweep() {
             tracing::warn!(%error, "cannot remove the stored responses of images that are no longer cached");
         }
         cache.clean(None)

@@ -1,6 +1,7 @@
 //! The options of `image-cache serve` and `image-cache prefetch`: flags or environment variables.
 
 mod admin;
+mod error;
 mod limits;
 mod maintenance;
 mod origin;
@@ -10,6 +11,7 @@ mod tls;
 mod values;
 
 pub use admin::AdminOptions;
+pub use error::OptionError;
 pub use limits::ClientLimits;
 pub use maintenance::MaintenanceOptions;
 pub use origin::{Origin, Profile};
@@ -19,7 +21,7 @@ pub use tls::ListenerTls;
 
 use clap::{Args, Parser, ValueEnum};
 use std::time::Duration;
-use values::time;
+use values::{address, time};
 
 /// `image-cache serve`.
 #[derive(Debug, Clone, Args)]
@@ -28,7 +30,7 @@ pub struct Options {
     #[command(flatten)]
     pub origin: Origin,
     /// The address and port where clients connect; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_LISTEN", default_value = "127.0.0.1:9293")]
+    #[arg(long, value_name = "ADDR", env = "IMAGE_CACHE_LISTEN", default_value = "127.0.0.1:9293", value_parser = address)]
     pub listen: String,
     /// Ask the upstream, with the caller's credentials, before a cached image is served: always, or never, for public content [default: always for glance, never for plain]
     #[arg(

@@ -122,7 +122,8 @@ impl ProxyProfile for PlainProfile {
         let looked_up = service.run(&request.id, move |responses, cache, id| {
             let found = lookup.run(cache, |_| true)?;
             // An image without a stored response cannot be revalidated.
-            if matches!(found, LookupResult::NotFound) && responses.is_absent(id) {
+            if matches!(found, LookupResult::NotFound) && responses.has_none(id)? {
+                tracing::info!(image = %id, "no stored response belongs to the cached file; the image is fetched again");
                 cache.delete_cached_image(id)?;
             }
             let LookupResult::Hit(hit) = found else { return Ok(seen.is_some()) };
@@ -157,8 +158,12 @@ impl ProxyProfile for PlainProfile {
         stored: &Arc<StoredResponse>,
         status: CacheStatus,
     ) -> Option<Response<Body>> {
-        let modified = stored.modified;
-        match look_up(&self.get, move |stored| stored.modified == modified).await {
+        let (modified, headers) = (stored.modified, self.get.head.headers.clone());
+        let is_usable = move |stored: &StoredResponse| {
+            // The upstream's confirmation may have added a Vary.
+            stored.modified == modified && rules::is_variant_for(stored.headers(), &headers)
+        };
+        match look_up(&self.get, is_usable).await {
             LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, status)),
             LookupResult::Unusable(_) | LookupResult::NotFound => None,
         }
@@ -221,7 +226,11 @@ impl PlainProfile {
                 return None;
             }
             match self.ask_if(conditions).await {
-                Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {}
+                Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {
+                    if !stored.is_compatible_with(response.headers()) {
+                        return Some(self.get.bypass(Reason::NotAuthorised).await);
+                    }
+                }
                 // The upstream ignores conditions, and this response proves by itself that it has these bytes.
                 Ok(response)
                     if response.status() == StatusCode::OK

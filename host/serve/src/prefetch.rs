@@ -2,6 +2,7 @@
 
 mod attempts;
 pub(crate) mod credentials;
+mod queue;
 mod round;
 mod state;
 mod upstream;
@@ -50,7 +51,7 @@ struct RunningFetches {
 impl RunningFetches {
     /// Cancels fetches of images that left the queue, and starts those that are due.
     async fn schedule(&mut self, service: &Arc<Service>) {
-        let queued = match service.cache.run(|cache| cache.queued_images()).await {
+        let queued = match queue::queued(service).await {
             Ok(queued) => queued,
             Err(error) => return tracing::warn!(%error, "the queue cannot be read"),
         };

@@ -21,7 +21,8 @@ fn fault<B>(request: &Request<B>) -> Option<(StatusCode, &'static str)> {
         return Some((StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported\n"));
     }
     let bad = |words| Some((StatusCode::BAD_REQUEST, words));
-    if !request.uri().path().starts_with('/') && request.uri().path() != "*" {
+    // `*` means the server itself, which is not below the upstream's URL.
+    if !request.uri().path().starts_with('/') {
         return bad("the path does not begin with a slash\n");
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();

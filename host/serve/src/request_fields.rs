@@ -1,6 +1,7 @@
 //! Which of a client's header fields a shared fetch forwards, and which make a request personal.
 
 use super::options::{Options, Profile};
+use super::upstream::named_by_connection;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields that identify a user to a server.
@@ -61,9 +62,9 @@ impl RequestFields {
 
     /// The client's fields that a shared fetch forwards.
     pub fn for_shared_fetch(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut carried = HeaderMap::new();
+        let (mut carried, of_connection) = (HeaderMap::new(), named_by_connection(headers));
         for (name, value) in headers {
-            if self.is_carried(name) {
+            if self.is_carried(name) && !of_connection.contains(name) {
                 carried.append(name.clone(), value.clone());
             }
         }

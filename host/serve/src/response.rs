@@ -24,8 +24,18 @@ pub fn refuse(status: StatusCode, words: &'static str) -> Response<Body> {
     response
 }
 
+/// Why the upstream did not respond, in a response of [`upstream_failed`].
+#[derive(Debug, Clone)]
+pub struct UpstreamFault(pub String);
+
 /// The response to a client if the upstream does not respond.
 pub fn upstream_failed(error: &UpstreamError) -> Response<Body> {
+    let mut response = failure_response(error);
+    response.extensions_mut().insert(UpstreamFault(error.to_string()));
+    response
+}
+
+fn failure_response(error: &UpstreamError) -> Response<Body> {
     match error {
         UpstreamError::Malformed => refuse(StatusCode::BAD_REQUEST, "the path is malformed\n"),
         UpstreamError::Unreachable(reason)

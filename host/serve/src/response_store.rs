@@ -16,7 +16,7 @@ pub use invalidations::InvalidationEpoch;
 pub use table::FetchOutcome;
 
 use super::stored_response::{StoredResponse, Timestamp};
-use image_cache::ImageCache;
+use image_cache::{ImageCache, names};
 use invalidations::Invalidations;
 use json_files::JsonFiles;
 use std::io;
@@ -37,7 +37,7 @@ pub struct ResponseStore {
 impl ResponseStore {
     /// Opens the store in the cache's own directory.
     pub fn open(cache: &ImageCache) -> io::Result<ResponseStore> {
-        let files = JsonFiles::open(cache, "http")?;
+        let files = JsonFiles::open(cache, names::in_own(names::RESPONSES))?;
         Ok(ResponseStore {
             cache: cache.clone(),
             in_flight_files: files.below(".promised")?,
@@ -195,9 +195,14 @@ impl ResponseStore {
         in_memory.or_else(|| Some(self.files.load::<StoredResponse>(id).ok()??.modified))
     }
 
-    /// Whether an image certainly has no response.
-    pub fn is_absent(&self, id: &str) -> bool {
-        self.in_flight(id).is_none() && self.files.is_absent(id)
+    /// Whether the cached image certainly has no response: none is stored, or it describes another file, for example because
+    /// the directory was copied.
+    pub fn has_none(&self, id: &str) -> image_cache::Result<bool> {
+        let Some(reader) = self.cache.open_for_read(id)? else { return Ok(false) };
+        let Ok(modified) = reader.modified() else { return Ok(false) };
+        let find = || self.lookup(id, reader.image_size(), modified.into());
+        // Another service may have moved it from the images in flight to the cached ones during the first search.
+        Ok(self.in_flight(id).is_none() && (0..2).all(|_| matches!(find(), Ok(None))))
     }
 
     /// Keeps a response in memory; marks it as invalid if its fetch became invalid since the response was taken from it.

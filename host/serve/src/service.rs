@@ -7,7 +7,7 @@ use super::body::Body;
 use super::cache_status::Reason;
 use super::log_limit::LogLimit;
 use super::metrics::ServeMetrics;
-use super::options::Options;
+use super::options::{OptionError, Options, Profile};
 use super::plain::KnownCredentials;
 use super::prefetch::{PrefetchState, credentials};
 use super::request_fields::RequestFields;
@@ -20,8 +20,8 @@ use anyhow::Context;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
-use image_cache::ImageCache;
 use image_cache::tokio::AsyncImageCache;
+use image_cache::{ImageCache, names};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -50,16 +50,17 @@ pub struct Service {
 impl Service {
     pub async fn new(cache: AsyncImageCache, options: Options) -> anyhow::Result<Service> {
         let responses = cache.run(|cache| Ok(ResponseStore::open(cache))).await?;
-        let place = format!("{}/http", image_cache::names::OWN);
-        let responses =
-            responses.with_context(|| format!("cannot use {place} in the cache directory"))?;
+        let unusable = || format!("cannot use {} in the cache directory", names::RESPONSES);
+        let responses = responses.with_context(unusable)?;
         // Invalid credentials are an error at the start.
-        credentials::headers(options.prefetch.prefetch_credentials_file.as_deref())?;
+        let prefetch_credentials = options.prefetch.prefetch_credentials_file.as_deref();
+        OptionError::checked(credentials::headers(prefetch_credentials))?;
+        let admin_token = AdminToken::load(options.admin.admin_token_file.as_deref());
         Ok(Service {
-            upstream: Upstream::new(&options.origin)?,
+            upstream: OptionError::checked(Upstream::new(&options.origin))?,
             metrics: Arc::default(),
-            admin_token: AdminToken::load(options.admin.admin_token_file.as_deref())?,
-            certificate: ServerCertificate::load(&options.tls)?,
+            admin_token: OptionError::checked(admin_token)?,
+            certificate: OptionError::checked(ServerCertificate::load(&options.tls))?,
             prefetch: PrefetchState::default(),
             responses: Arc::new(responses),
             fields: RequestFields::new(&options),
@@ -77,6 +78,11 @@ impl Service {
         let token = self.admin_token.reload();
         let certificate = self.certificate.as_ref().map_or(Ok(()), |it| it.reload());
         token.and(certificate)
+    }
+
+    /// Whether an image's id shows a credential, which then appears in each list and log.
+    pub fn shows_credential(&self, id: &str) -> bool {
+        self.options.origin.profile == Profile::Plain && self.credentials.are_in_id(id)
     }
 
     /// The permit to fetch a whole image for a range request, if the options allow it and the limit is not reached.

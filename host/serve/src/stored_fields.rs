@@ -1,7 +1,9 @@
 //! The header fields of a stored response: which ones the cache keeps, which a 304 updates, and how many there may be.
 
+use headers::{Date, HeaderMapExt};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// The maximum number of fields.
 const MOST_FIELDS: usize = 100;
@@ -10,13 +12,15 @@ const MOST_FIELDS: usize = 100;
 const MOST_BYTES: usize = 32 << 10;
 
 /// Fields of one response only, or written anew for each. Connection-specific fields are removed before a response is stored.
-const NOT_STORED: [HeaderName; 11] = [
+const NOT_STORED: [HeaderName; 13] = [
     header::ACCEPT_RANGES,
     header::AGE,
+    HeaderName::from_static("authentication-info"),
     header::CONTENT_LENGTH,
     header::CONTENT_RANGE,
     header::PROXY_AUTHENTICATE,
     header::SET_COOKIE,
+    HeaderName::from_static("set-cookie2"),
     header::TRAILER,
     HeaderName::from_static("cache-status"),
     HeaderName::from_static("proxy-authentication-info"),
@@ -72,6 +76,11 @@ impl StoredFields {
                 self.0.extend(values.map(|value| (name.clone(), value.clone())));
             }
         }
+    }
+
+    /// Sets the time at which a response was received, if its sender did not (RFC 9110, 6.6.1).
+    pub fn set_date(&mut self, received: SystemTime) {
+        self.0.typed_insert(Date::from(received));
     }
 
     /// Adds a field if there is none with this name.

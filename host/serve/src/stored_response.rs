@@ -85,16 +85,20 @@ impl StoredResponse {
 
     /// Updates it from a 304, which confirms the rest (RFC 9111, 3.2).
     pub fn confirm(&mut self, headers: &HeaderMap) {
-        self.restart_age(headers);
         (self.version, self.is_invalid) = (VERSION, false);
         self.headers.update(headers);
+        self.restart_age(headers);
     }
 
     fn restart_age(&mut self, headers: &HeaderMap) {
         let now = SystemTime::now();
         self.confirmed = Timestamp::from(now).0;
-        let apparent = headers
-            .typed_get::<Date>()
+        let date = headers.typed_get::<Date>();
+        if date.is_none() {
+            // An earlier date would count as that of these fields, and Expires would be later than meant.
+            self.headers.set_date(now);
+        }
+        let apparent = date
             .and_then(|date| now.duration_since(date.into()).ok())
             .map_or(0, |since| since.as_secs());
         self.age = said_age(headers).max(apparent).min(MOST_SECONDS);

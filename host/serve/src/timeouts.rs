@@ -50,7 +50,7 @@ pub const REPEATED_LOG_LINE: Duration = Duration::from_secs(60);
 
 /// Every wait of the service: what it waits for, and the option or the fixed time that ends the wait.
 #[cfg_attr(not(test), allow(dead_code))]
-pub const TIMEOUTS: [(&str, &str); 16] = [
+pub const TIMEOUTS: [(&str, &str); 18] = [
     ("a TLS handshake", "`--idle-timeout`"),
     ("the header of a request, and of each later one on the connection", "`--idle-timeout`"),
     ("the next bytes of a request's body", "`--body-timeout`, then 408"),
@@ -65,6 +65,11 @@ pub const TIMEOUTS: [(&str, &str); 16] = [
         "another process's fetch that makes no progress",
         "`image_cache_other_writer_patience`, once for all waiting requests",
     ),
+    (
+        "the cache directory's lock, which another process holds",
+        "30 s, then 1 s until it is free; the response bypasses the cache",
+    ),
+    ("a call to the driver", "its time limit, `limits.call_time`"),
     ("responses in progress when the service stops", "`--stop-within`; a second signal"),
     ("fetches, records and open files at a stop", "10 s each"),
     ("a request to the admin listener", "15 min, then 503"),

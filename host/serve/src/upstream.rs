@@ -10,7 +10,7 @@ mod uri_reference;
 
 pub use base_url::BaseUrl;
 pub use failure::UpstreamError;
-pub use message::IsFramed;
+pub use message::{IsFramed, named_by_connection};
 pub use ranged::{cannot_do_ranges, range_from};
 
 use super::body::Body;
@@ -111,12 +111,15 @@ impl Upstream {
             return self.answer(&self.lenient, request).await.and_then(well_formed);
         }
         let again = copy(&request);
-        match self.answer(&self.client, request).await {
-            Err(UpstreamError::BrokeOff(reason)) => {
-                tracing::debug!(reason, "the request is sent again on a new connection");
-                self.answer(&self.unpooled, again).await.and_then(well_formed)
-            }
-            Err(UpstreamError::Unreadable(reason)) => {
+        // A request that changes something is not repeated after the first byte of a response, however malformed.
+        let client = if request.method().is_safe() { &self.client } else { &self.lenient };
+        let mut answer = self.answer(client, request).await;
+        if let Err(UpstreamError::BrokeOff(reason)) = &answer {
+            tracing::debug!(reason, "the request is sent again on a new connection");
+            answer = self.answer(&self.unpooled, copy(&again)).await;
+        }
+        match answer {
+            Err(UpstreamError::Unreadable(reason)) if again.method().is_safe() => {
                 tracing::debug!(
                     reason,
                     "the request is sent again; malformed header lines are ignored"

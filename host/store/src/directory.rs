@@ -12,7 +12,6 @@ mod file_identity;
 mod image_lock;
 mod incomplete_file;
 mod leftovers;
-pub mod names;
 mod opening;
 mod owner;
 mod quarantine;
@@ -37,6 +36,7 @@ pub use small_files::SmallFiles;
 pub use unlinked::UnlinkedFile;
 
 use cap_std::fs::{Dir, DirEntry};
+pub use image_cache_model::names;
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
 use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -45,6 +45,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An open cache directory, shared with other processes.
@@ -63,10 +64,14 @@ pub struct Directory {
     /// The path of the sqlite driver's database. No image may have its name.
     database: Arc<str>,
     owner: owner::Owner,
+    /// Whether it was no cache before.
+    is_new: bool,
     /// Limits the warnings about digest files that are not regular files.
     digest_warnings: RateLimit,
     /// How long to wait for a lock of another process.
     lock_timeout: Duration,
+    /// Whether the last wait for the directory's lock failed.
+    lock_is_stuck: AtomicBool,
 }
 
 /// The size and times in a file's inode; the times are truncated to microseconds.

@@ -3,7 +3,7 @@
 
 use image_cache::ImageCache;
 use image_cache_tests::Tested;
-use image_cache_tests::measure::files::{config, open, settle};
+use image_cache_tests::measure::files::{config, open, sync_all};
 use rusqlite::{Connection, params};
 use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl PrefilledCache {
         if driver == "sqlite" {
             prefilled.record()?;
         }
-        settle(&prefilled.directory)?;
+        sync_all(&prefilled.directory)?;
         Ok(prefilled)
     }
 

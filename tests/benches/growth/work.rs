@@ -102,7 +102,7 @@ fn evict(
     for _ in 0..rounds(prefilled, bench, 3) {
         *left -= many;
         let cache = prefilled.open_for(*left)?;
-        files::settle(&prefilled.directory)?;
+        files::sync_all(&prefilled.directory)?;
         let started = Instant::now();
         let pruned = cache.prune()?;
         samples.push(micros(started.elapsed(), many));

@@ -1,7 +1,7 @@
 //! Pruning half of the images.
 
 use image_cache_tests::Tested;
-use image_cache_tests::measure::files::{KIB, config, fill, name, open, settle};
+use image_cache_tests::measure::files::{KIB, config, fill, name, open, sync_all};
 use image_cache_tests::measure::{Asked, Bench, Glance, Row, Score, Side, drivers_like, in_turns};
 use std::fs;
 use std::path::Path;
@@ -119,14 +119,14 @@ fn write(directory: &Path, files: usize) -> Tested {
     fs::create_dir_all(directory)?;
     let mut missing = (0..files).map(|n| directory.join(name(n))).filter(|path| !path.exists());
     missing.try_for_each(|path| fs::write(path, KIB))?;
-    settle(directory)
+    sync_all(directory)
 }
 
 fn glance<'a>(directory: &Path, name: String, driver: &str, images: usize) -> Side<'a> {
     let directory = directory.to_owned();
     Side::of(name, Glance::start(&directory, driver), move |glance| {
         glance.ask(&format!("records {images}"))?;
-        settle(&directory)?;
+        sync_all(&directory)?;
         let told = glance.ask(&format!("prune {}", images / 2))?;
         Ok(vec![told.micros_each()])
     })

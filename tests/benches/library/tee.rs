@@ -2,7 +2,7 @@
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::Tested;
-use image_cache_tests::measure::files::{Large, config, open, settle};
+use image_cache_tests::measure::files::{Large, config, open, sync_all};
 use image_cache_tests::measure::{
     Asked, Bench, GLANCE_DRIVERS, Glance, Row, Score, Side, in_turns, openssl_md5,
 };
@@ -83,14 +83,14 @@ fn scores(bench: &Bench, chunk: usize, streams: usize) -> Tested<Vec<Score>> {
     let mut sides = vec![
         Side::new("ours", move || {
             cache.delete_all_cached_images()?;
-            settle(directory)?;
+            sync_all(directory)?;
             tee(cache, image, chunk, streams)
         }),
         Side::new(MD5S[0], move || hash(image, chunk, streams, md_5)),
         Side::new(MD5S[1], move || hash(image, chunk, streams, fast_md5)),
         Side::new(MD5S[2], move || Ok(vec![openssl_md5(chunk, streams)? / 1e6])),
         Side::new(PLAIN, move || {
-            settle(plain)?;
+            sync_all(plain)?;
             write(plain, image, chunk, streams)
         }),
     ];
@@ -230,7 +230,7 @@ fn copying<'a>(directory: &'a Path, image: &'a Large) -> Tested<Side<'a>> {
     let (from, to) = (directory.join("original"), directory.join("copy"));
     io::copy(&mut image.source(1 << 20), &mut File::create(&from)?)?;
     Ok(Side::new("plain copy of a file", move || {
-        settle(directory)?;
+        sync_all(directory)?;
         let started = Instant::now();
         fs::copy(&from, &to)?;
         let unflushed = mb_per_second(image, 1, started);
@@ -254,7 +254,7 @@ fn glance<'a>(
     let base = directory.to_owned();
     let name = format!("Glance 33, {driver}");
     Side::of(name, found, move |processes| {
-        settle(&base)?;
+        sync_all(&base)?;
         processes.iter_mut().try_for_each(|glance| glance.tell(&format!("tee {size} {chunk}")))?;
         let told: Vec<_> = processes.iter_mut().map(Glance::answer).collect::<Tested<_>>()?;
         // They started at the same time; the slowest one counts.
@@ -271,7 +271,7 @@ pub fn shared(bench: &Bench) -> Tested<Vec<Row>> {
     let side = |readers: usize| {
         Side::new(format!("ours, {readers} readers"), move || {
             cache.delete_all_cached_images()?;
-            settle(directory)?;
+            sync_all(directory)?;
             fetch(cache, image, readers)
         })
     };

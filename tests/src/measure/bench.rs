@@ -1,7 +1,7 @@
 //! The `main` function of a benchmark: selects the measurements, and reports their rows.
 
 use super::Row;
-use super::table::{print, tell};
+use super::output::{print, tell};
 use super::worker::{self, Work};
 use crate::{Tested, target};
 use std::path::Path;

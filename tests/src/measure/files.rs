@@ -102,7 +102,7 @@ pub fn fill(directory: &Path, driver: &str, images: usize) -> Tested {
             other => return Err(format!("an image was not cached: {other:?}").into()),
         }
     }
-    settle(directory)?;
+    sync_all(directory)?;
     match cache.cache_size()?.images {
         all if all == images as u64 => Ok(()),
         other => Err(format!("{other} images are cached of {images}").into()),
@@ -113,6 +113,6 @@ pub fn fill(directory: &Path, driver: &str, images: usize) -> Tested {
 ///
 /// # Errors
 /// If the directory cannot be opened, or if writing fails.
-pub fn settle(directory: &Path) -> Tested {
+pub fn sync_all(directory: &Path) -> Tested {
     Ok(rustix::fs::syncfs(File::open(directory)?)?)
 }

@@ -1,17 +1,9 @@
 //! A row: our figure, the figures of the peers, and the target.
 
+use super::Figure;
 use super::table::{Asked, Cells, Line};
-use super::{Figure, Score};
+use super::turns::{Peer, Score};
 use serde_json::{Value, json};
-
-/// The figure of a peer, or the reason why there is none.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// Its name.
-    pub name: String,
-    /// Its figure.
-    pub figure: Result<Figure, String>,
-}
 
 /// Our figure and those of the peers.
 #[derive(Debug, Clone)]

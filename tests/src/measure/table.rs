@@ -1,16 +1,6 @@
-//! The figures and targets as lines of a table, and for programs that collect them.
+//! A line of the table: figures, their ratio and the target.
 
-use super::Row;
-use crate::Tested;
-use std::fs::File;
-use std::io::Write;
 use std::time::Duration;
-
-/// The variable with the file to which rows are appended, each as a line of JSON.
-const ROWS: &str = "IMAGE_CACHE_BENCH_ROWS";
-
-/// The columns.
-const TITLES: [&str; 6] = ["what", "ours", "peer", "ratio", "target", ""];
 
 /// Our figure and that of a peer.
 pub(super) struct Line {
@@ -81,30 +71,6 @@ impl Line {
             verdict,
         ]
     }
-}
-
-/// Prints the rows, aligned.
-pub(super) fn print(rows: &[Row]) {
-    let rows = rows.iter().flat_map(Row::cells);
-    let rows: Vec<Cells> = std::iter::once(TITLES.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
-    for row in &rows {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
-    }
-}
-
-/// Appends rows to the file that `IMAGE_CACHE_BENCH_ROWS` names, if it is set.
-pub(super) fn tell(rows: &[Row]) -> Tested {
-    let Some(path) = std::env::var_os(ROWS) else { return Ok(()) };
-    let open = File::options().append(true).create(true).open(&path);
-    let mut file = open.map_err(|error| format!("{}: {error}", path.display()))?;
-    for row in rows {
-        writeln!(file, "{}", row.json())?;
-    }
-    Ok(())
 }
 
 /// The speed for these bytes in this time, in MiB per second.

@@ -1,7 +1,6 @@
 //! Turns: each side works once in every round, so that all sides have the same conditions.
 
 use super::Figure;
-use super::row::Peer;
 use crate::Tested;
 
 /// The work of a side in its turn; it returns one figure, or several figures of one piece of work.
@@ -38,6 +37,15 @@ impl<'a> Side<'a> {
             Err(why) => Side::missing(name, why),
         }
     }
+}
+
+/// The figure of a peer, or the reason why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// Its figure.
+    pub figure: Result<Figure, String>,
 }
 
 /// The results of a side's turns.

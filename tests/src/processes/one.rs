@@ -1,6 +1,6 @@
 //! One of the processes: runs random operations of the cache, and checks each result.
 
-use super::{MAX_SIZE, PASSING, STEADY, image};
+use super::images::{MAX_SIZE, PASSING, STEADY, image};
 use crate::{Source, TempCache, Tested, md5_hex, read_all, read_until_error, wrong_md5};
 use image_cache::{Expected, ImageCache, Outcome};
 use std::collections::BTreeMap;

@@ -43,6 +43,11 @@ impl Served {
         Served { temp, child, address }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection to it.
     pub fn client(&self) -> Client {
         Client::connect(self.address).expect("it listens")

@@ -1,13 +1,14 @@
 //! The crash matrix and the fault matrix: kills, fails and shortens every call of every operation, one run for each.
 
 use super::call::Kind;
+use super::choice::Choice;
 use super::invariants::{Ending, violations};
 use super::matrix::Matrix;
 use super::operation::{Operation, Program, image};
+use super::parallel::in_parallel;
 use super::points::{Injector, Point, Recorder};
 use super::sandbox::{Outcome, Programs, Sandbox};
 use super::tracer::{Act, End};
-use super::{Choice, in_parallel};
 use crate::Tested;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;

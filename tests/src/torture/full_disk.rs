@@ -1,13 +1,14 @@
 //! Full disks: every operation with room for 0, 1, 2 … pages, until it has all the pages that it needs.
 
+use super::choice::Choice;
 use super::fault_matrix::{handed_out, said};
 use super::invariants::{Ending, violations};
 use super::matrix::Matrix;
 use super::operation::Operation;
+use super::parallel::in_parallel;
 use super::points::Recorder;
 use super::sandbox::{Programs, Sandbox};
 use super::tracer::End;
-use super::{Choice, in_parallel};
 use crate::{Mount, Tested};
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,14 +1,15 @@
 //! Power loss: opens each state that each operation could leave on disk.
 
+use super::choice::Choice;
 use super::disk::{Disk, State};
 use super::invariants::{Ending, violations};
 use super::log::{Log, LogRecorder};
 use super::matrix::Matrix;
 use super::operation::Operation;
+use super::parallel::{in_parallel, lock};
 use super::points::Recorder;
 use super::sandbox::{Programs, Sandbox};
 use super::tracer::End;
-use super::{Choice, in_parallel};
 use crate::Tested;
 use std::sync::Mutex;
 
@@ -70,7 +71,7 @@ fn check(
 ) -> Tested<Vec<String>> {
     let sandbox = Sandbox::empty(driver)?;
     let said = {
-        let mut disk = super::lock(disk);
+        let mut disk = lock(disk);
         disk.write(state, sandbox.disk())?;
         disk.has_said(state.steps)
     };

@@ -227,17 +227,17 @@ fn rows_that_no_image_can_have_are_removed_and_others_are_taken_as_they_are() ->
 #[test]
 fn a_row_with_the_name_of_the_database_harms_neither_the_database_nor_the_records() -> Tested {
     let trial = Trial::new();
-    let config = || config(&trial).sqlite_db("books.db");
+    let config = || config(&trial).sqlite_db("records.db");
     let cache = open(config());
     fill(&cache, "a", b"bytes");
     drop(cache);
-    Connection::open(trial.path("books.db"))?.execute_batch(
-        "INSERT INTO cached_images (image_id, size, last_accessed) VALUES ('books.db', 7, 1.0)",
+    Connection::open(trial.path("records.db"))?.execute_batch(
+        "INSERT INTO cached_images (image_id, size, last_accessed) VALUES ('records.db', 7, 1.0)",
     )?;
     let cache = open(config().max_size(0));
     assert_eq!(listed(&cache), ["a"]);
     cache.prune()?;
-    assert!(listed(&cache).is_empty() && trial.path("books.db").exists());
+    assert!(listed(&cache).is_empty() && trial.path("records.db").exists());
     assert_works(&cache);
     Ok(())
 }

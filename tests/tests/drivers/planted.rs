@@ -35,7 +35,7 @@ impl Whose {
     fn config(self, trial: &Trial) -> ConfigBuilder {
         match self {
             Whose::Sqlite => Config::builder(trial.dir()),
-            Whose::Deeper => Config::builder(trial.dir()).sqlite_db("below/books.db"),
+            Whose::Deeper => Config::builder(trial.dir()).sqlite_db("below/records.db"),
             Whose::AnotherDriver => {
                 let mut driver = DriverConfig::new(env!("GUEST_GDSF"));
                 driver.grants.insert(Grant::Sql);
@@ -47,7 +47,7 @@ impl Whose {
     fn database(self, trial: &Trial) -> PathBuf {
         trial.path(match self {
             Whose::Sqlite => "cache.db",
-            Whose::Deeper => "below/books.db",
+            Whose::Deeper => "below/records.db",
             Whose::AnotherDriver => ".image-cache/drivers/tried.db",
         })
     }

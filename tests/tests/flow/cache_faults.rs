@@ -142,7 +142,7 @@ fn an_object_in_place_of_the_image_is_detected_before_the_source_is_read(
             panic!("nothing can be cached")
         }
     }
-    let cache = temp.open_with(|config| config.sqlite_db("sub/books.db"));
+    let cache = temp.open_with(|config| config.sqlite_db("sub/records.db"));
     std::os::unix::fs::symlink("/dev/null", temp.path("a"))?;
     fs::create_dir_all(temp.path("sub"))?;
     for id in ["a", "sub"] {

@@ -238,12 +238,12 @@ fn a_file_that_cannot_be_read_is_a_source_that_fails(temp: &TempCache) -> Tested
 }
 
 fn a_database_in_a_folder_of_its_own_serves_too(temp: &TempCache) -> Tested {
-    let open = || temp.open_with(|config| config.sqlite_db("books/mine.db"));
+    let open = || temp.open_with(|config| config.sqlite_db("records/mine.db"));
     let cache = open();
     fill(&cache, "a", b"image");
     serve(&cache, "a")?;
     drop(cache);
-    assert_eq!(temp.path("books/mine.db").exists(), temp.driver() == "sqlite");
+    assert_eq!(temp.path("records/mine.db").exists(), temp.driver() == "sqlite");
     let cache = open();
     assert_eq!((listed(&cache), cache.hit_count("a")?), (vec!["a".to_owned()], 1));
     assert!(!cache.is_cached("records")?);

@@ -2,6 +2,8 @@
 //! operators see it.
 
 mod cache_control;
+mod confirmed;
+mod credentials_in_query;
 mod hostile;
 mod http_cache_tests;
 mod interrupted;
@@ -17,5 +19,6 @@ mod stored_response;
 mod upstream_connections;
 mod validators;
 mod variants;
+mod wait_bounds;
 mod waiting;
 mod withheld;

@@ -28,7 +28,7 @@ fn a_hit_repeats_every_field_except_connection_specific_ones() -> Tested {
         ("Content-Security-Policy", "default-src 'self'"),
         ("Link", "<http://mirror/a>; rel=duplicate"),
         ("X-Of-The-Connection", "x"),
-        ("Connection", "keep-alive, X-Of-The-Connection"),
+        ("Connection", "keep-alive, caf\u{e9}, X-Of-The-Connection"),
         ("Keep-Alive", "timeout=5"),
         ("Proxy-Authenticate", "Basic"),
         ("X-Cache", "hit from elsewhere"),
@@ -133,9 +133,12 @@ fn fields_that_a_later_answer_adds_are_bounded_like_those_of_the_first() -> Test
 #[test]
 fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Tested {
     for method in ["PUT", "POST", "DELETE", "PATCH", "M-SEARCH"] {
-        for (field, location) in
-            [("X-No", "x"), ("Location", "/pub/b?x=1"), ("Content-Location", "c")]
-        {
+        for (field, location) in [
+            ("X-No", "x"),
+            ("Location", "/pub/b?x=1"),
+            ("Location", "/pub/caf\u{e9}"),
+            ("Content-Location", "c"),
+        ] {
             let image = bytes(4, 1000);
             let copy = image.clone();
             let origin = Origin::new(move |request: &Request, output| {
@@ -147,17 +150,18 @@ fn a_request_that_changes_something_has_the_stored_image_asked_for_again() -> Te
                 }
             });
             let served = Served::before(&format!("{}/pub", origin.url()), &PLAIN);
-            let all = ["/a", "/b?x=1", "/c"];
+            let all = ["/a", "/b?x=1", "/c", "/caf%C3%A9"];
             for target in all {
                 served.get(target)?.assert_is(200, "miss", &image);
             }
-            assert!(served.is_cached("c"));
+            assert!(served.is_cached("c") && served.is_cached("caf%25C3%25A9"));
             let changed = served.ask(method, "/a", &[])?;
             assert_eq!(changed.status, 201);
-            let named = match field {
-                "Location" => vec!["/a", "/b?x=1"],
-                "Content-Location" => vec!["/a", "/c"],
-                _ => vec!["/a"],
+            let named = match location {
+                "/pub/b?x=1" => vec!["/a", "/b?x=1"],
+                "c" => vec!["/a", "/c"],
+                "x" => vec!["/a"],
+                _ => vec!["/a", "/caf%C3%A9"],
             };
             for target in all {
                 let hit = served.get(target)?;

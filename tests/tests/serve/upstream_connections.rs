@@ -6,7 +6,7 @@ use image_cache_tests::http::{
 use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -171,6 +171,20 @@ fn no_image_of_glance_fails_because_it_closed_an_idle_connection() {
         records.must_be_none("record", closes);
         files.must_be_none("file", closes);
     }
+}
+
+#[test]
+fn a_request_that_changes_something_is_not_repeated_after_a_malformed_response() -> Tested {
+    let origin = Origin::new(|_: &Request, output| {
+        output.write_all(b"HTTP/1.1 200 OK\r\nbad header\r\nContent-Length: 0\r\n\r\n")
+    });
+    let served = Served::before(&origin.url(), &PLAIN);
+    for (method, sent) in [("DELETE", 1), ("PUT", 1), ("GET", 2)] {
+        origin.clear_requests();
+        assert_eq!(served.ask(method, "/a", &[])?.status, 200, "{method}");
+        assert_eq!(origin.requests().len(), sent, "{method}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -25,12 +25,12 @@ pub fn edges(package: &Package) -> Edges {
 }
 
 /// The cycles of files, each as the numbers of its files.
-pub fn circles(package: &Package, edges: &Edges) -> Vec<Vec<usize>> {
+pub fn cycles(package: &Package, edges: &Edges) -> Vec<Vec<usize>> {
     let mut successors = vec![Vec::new(); package.files.len()];
     for &(from, to) in edges.keys() {
         successors[from].push(to);
     }
-    graph::circles(&successors)
+    graph::cycles(&successors)
 }
 
 /// The items that a module uses, each with the number of the module that defines it.
@@ -88,7 +88,7 @@ mod tests {
         }
         let package = Package::read(workspace.path(), "p")?;
         let edges = edges(&package);
-        let circles = circles(&package, &edges).iter().map(Vec::len).collect();
+        let cycles = cycles(&package, &edges).iter().map(Vec::len).collect();
         let short = |file: usize| package.files[file].path.replace("p/src/", "").replace(".rs", "");
         let shown = edges.iter().map(|(&(from, to), names)| {
             let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -96,37 +96,37 @@ mod tests {
         });
         let mut shown: Vec<_> = shown.collect();
         shown.sort();
-        Ok((shown, circles))
+        Ok((shown, cycles))
     }
 
     #[test]
     fn a_cycle_through_a_re_export_is_found() -> Result<()> {
-        let (edges, circles) = read(&[
+        let (edges, cycles) = read(&[
             ("lib.rs", "mod a; mod b; pub use a::A; pub use b::*;"),
             ("a.rs", "use crate::B; pub struct A(B);"),
             ("b.rs", "pub struct B; impl B { fn f(_: crate::A) {} }"),
         ])?;
         assert_eq!(edges, ["a -> b: B", "b -> a: A"]);
-        assert_eq!(circles, [2]);
+        assert_eq!(cycles, [2]);
         Ok(())
     }
 
     #[test]
     fn a_parent_that_only_re_exports_is_in_no_cycle() -> Result<()> {
-        let (edges, circles) = read(&[
+        let (edges, cycles) = read(&[
             ("lib.rs", "mod a;"),
             ("a.rs", "mod x; mod y; pub use x::X; pub(crate) use self::y::y; use y::Z;"),
             ("a/x.rs", "pub struct X; fn f() { super::y() } impl super::Z for X {}"),
             ("a/y.rs", "pub fn y() {} pub struct Z;"),
         ])?;
         assert_eq!(edges, ["a/x -> a/y: Z, y"]);
-        assert!(circles.is_empty());
+        assert!(cycles.is_empty());
         Ok(())
     }
 
     #[test]
     fn a_child_that_uses_a_definition_of_its_parent_is_a_cycle() -> Result<()> {
-        let (edges, circles) = read(&[
+        let (edges, cycles) = read(&[
             ("lib.rs", "mod a;"),
             (
                 "a/mod.rs",
@@ -135,20 +135,20 @@ mod tests {
             ("a/x.rs", "use super::A; pub struct Helper; pub trait Work {} fn f(_: A) {}"),
         ])?;
         assert_eq!(edges, ["a/mod -> a/x: Helper, Work", "a/x -> a/mod: A"]);
-        assert_eq!(circles, [2]);
+        assert_eq!(cycles, [2]);
         Ok(())
     }
 
     #[test]
     fn test_code_makes_no_edges() -> Result<()> {
-        let (edges, circles) = read(&[
+        let (edges, cycles) = read(&[
             ("lib.rs", "mod a; mod b; #[cfg(test)] mod gone;"),
             ("a.rs", "mod tests; pub struct A(crate::b::B);"),
             ("a/tests.rs", "use crate::b::B;"),
             ("b.rs", "pub struct B; #[cfg(test)] mod t { use crate::a::A; fn f(_: A) {} }"),
         ])?;
         assert_eq!(edges, ["a -> b: B"]);
-        assert!(circles.is_empty());
+        assert!(cycles.is_empty());
         Ok(())
     }
 
@@ -171,13 +171,13 @@ mod tests {
 
     #[test]
     fn a_module_is_distinguished_from_a_function_of_the_same_name() -> Result<()> {
-        let (edges, circles) = read(&[
+        let (edges, cycles) = read(&[
             ("lib.rs", "mod a; mod run; fn run() { a::f(run::Run) }"),
             ("a.rs", "use crate::run; pub fn f(_: run::Run) { crate::run::Run; }"),
             ("run.rs", "pub struct Run;"),
         ])?;
         assert_eq!(edges, ["a -> run: Run", "lib -> a: f", "lib -> run: Run"]);
-        assert!(circles.is_empty());
+        assert!(cycles.is_empty());
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Strongly connected components of a directed graph, by Tarjan's algorithm.
 
 /// The components of more than one node; the nodes of each, and the components, are sorted.
-pub fn circles(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub fn cycles(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let count = successors.len();
     let mut search = Search {
         successors,
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn components_of_more_than_one_node_are_found() {
         let graph = [vec![1, 4], vec![2], vec![0], vec![0, 3], vec![5], vec![6, 4], vec![]];
-        assert_eq!(circles(&graph), [vec![0, 1, 2], vec![4, 5]]);
-        assert!(circles(&[vec![1, 2], vec![2], vec![]]).is_empty());
+        assert_eq!(cycles(&graph), [vec![0, 1, 2], vec![4, 5]]);
+        assert!(cycles(&[vec![1, 2], vec![2], vec![]]).is_empty());
     }
 }

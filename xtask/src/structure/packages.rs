@@ -8,8 +8,17 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 5] =
-    ["drivers/sdk", "drivers/toolchain", "drivers/sqlite", "drivers/xattr", "xtask"];
+const OTHERS: [&str; 9] = [
+    "drivers/sdk",
+    "drivers/toolchain",
+    "drivers/sqlite",
+    "drivers/xattr",
+    "drivers/examples/gdsf",
+    "tests",
+    "tests/guests/faulty",
+    "tests/guests/hostile",
+    "xtask",
+];
 
 /// Folders that contain no packages of their own.
 const SKIPPED: [&str; 5] = ["src", "tests", "examples", "benches", "target"];

@@ -1,6 +1,6 @@
 //! The report on all packages, and its output.
 
-use crate::structure::edges::{Edges, circles, edges};
+use crate::structure::edges::{Edges, cycles, edges};
 use crate::structure::modules::Package;
 use crate::structure::packages::{HOST, is_in_host, packages};
 use crate::structure::types::{Duplicate, duplicates};
@@ -21,7 +21,7 @@ pub struct Report {
 struct Findings {
     package: Package,
     edges: Edges,
-    circles: Vec<Vec<usize>>,
+    cycles: Vec<Vec<usize>>,
 }
 
 impl Report {
@@ -31,8 +31,8 @@ impl Report {
         for name in packages(workspace)? {
             let package = Package::read(workspace, &name)?;
             let edges = edges(&package);
-            let circles = circles(&package, &edges);
-            found.push(Findings { package, edges, circles });
+            let cycles = cycles(&package, &edges);
+            found.push(Findings { package, edges, cycles });
         }
         let host = found.iter().map(|found| &found.package);
         let duplicates = duplicates(host.filter(|package| is_in_host(&package.name)));
@@ -47,9 +47,9 @@ impl Report {
     /// The violations as messages.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let circles = self.circles();
-        if circles > 0 {
-            faults.push(format!("{circles} import cycles, 0 are allowed"));
+        let cycles = self.cycles();
+        if cycles > 0 {
+            faults.push(format!("{cycles} import cycles, 0 are allowed"));
         }
         let visible = self.visible_duplicates();
         if visible > ALLOWED_DUPLICATES {
@@ -60,8 +60,8 @@ impl Report {
         faults
     }
 
-    fn circles(&self) -> usize {
-        self.packages.iter().map(|found| found.circles.len()).sum()
+    fn cycles(&self) -> usize {
+        self.packages.iter().map(|found| found.cycles.len()).sum()
     }
 
     fn visible_duplicates(&self) -> usize {
@@ -101,7 +101,7 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, out: &mut Formatter<'_>) -> FmtResult {
-        writeln!(out, "Circles of files: {}", self.circles())?;
+        writeln!(out, "Cycles of files: {}", self.cycles())?;
         for found in &self.packages {
             found.fmt(out)?;
         }
@@ -113,14 +113,14 @@ impl Display for Report {
 impl Findings {
     /// The paths of the files of each cycle, sorted.
     fn paths(&self) -> Vec<Vec<&str>> {
-        let mut circles = Vec::new();
-        for circle in &self.circles {
-            let mut paths: Vec<_> = circle.iter().map(|&file| self.path(file)).collect();
+        let mut cycles = Vec::new();
+        for cycle in &self.cycles {
+            let mut paths: Vec<_> = cycle.iter().map(|&file| self.path(file)).collect();
             paths.sort_unstable();
-            circles.push(paths);
+            cycles.push(paths);
         }
-        circles.sort();
-        circles
+        cycles.sort();
+        cycles
     }
 
     fn path(&self, file: usize) -> &str {
@@ -128,11 +128,11 @@ impl Findings {
     }
 
     /// The edges between these files, as lines of text.
-    fn ties(&self, circle: &[&str]) -> Vec<String> {
+    fn ties(&self, cycle: &[&str]) -> Vec<String> {
         let mut ties = Vec::new();
         for (&(from, to), names) in &self.edges {
             let (from, to) = (self.path(from), self.path(to));
-            if circle.contains(&from) && circle.contains(&to) {
+            if cycle.contains(&from) && cycle.contains(&to) {
                 let names: Vec<_> = names.iter().map(String::as_str).collect();
                 ties.push(format!("{from} -> {to}: {}", names.join(", ")));
             }
@@ -144,14 +144,14 @@ impl Findings {
 
 impl Display for Findings {
     fn fmt(&self, out: &mut Formatter<'_>) -> FmtResult {
-        let (circles, files) = (self.circles.len(), self.package.files.len());
-        writeln!(out, "  {}: {circles} in {files} files", self.package.name)?;
-        for circle in self.paths() {
-            writeln!(out, "    a circle of {} files", circle.len())?;
-            for path in &circle {
+        let (cycles, files) = (self.cycles.len(), self.package.files.len());
+        writeln!(out, "  {}: {cycles} in {files} files", self.package.name)?;
+        for cycle in self.paths() {
+            writeln!(out, "    a cycle of {} files", cycle.len())?;
+            for path in &cycle {
                 writeln!(out, "      {path}")?;
             }
-            for tie in self.ties(&circle) {
+            for tie in self.ties(&cycle) {
                 writeln!(out, "      {tie}")?;
             }
         }

@@ -58,6 +58,21 @@ impl CacheInner {
         }
     }
 
+    /// Warns if the directory has just become a cache and had files: they count as images from now on.
+    pub fn warn_of_adopted_files(&self) {
+        if !self.directory.is_new() {
+            return;
+        }
+        let found = self.directory.scan_in_shards(|files| Ok(files.count()));
+        let count: usize = found.map_or(0, |counts| counts.into_iter().sum());
+        if count > 0 {
+            let path = self.directory.path().display();
+            tracing::warn!(
+                "{path} had files before it became a cache ({count}): they are cached images from now on, and the cache can evict them"
+            );
+        }
+    }
+
     /// Like [`reconcile`](Self::reconcile), for a caller that needs the result.
     pub fn try_reconcile(&self, backoff: Backoff) -> Result<()> {
         self.metadata.reconcile_if_dirty(backoff, || self.reconciler().run())
@@ -164,7 +179,7 @@ impl CacheInner {
 
     /// Counts and logs that the cache could not store an image.
     pub fn note_failure(&self, image: &ImageId, failure: CacheFailure) -> Outcome {
-        self.metrics.counters().cache_failures += 1;
+        self.metrics.record_failure(failure.name());
         tracing::warn!(%image, kind = failure.name(), reason = %failure, "the image is not cached");
         Outcome::CacheFailed(failure)
     }

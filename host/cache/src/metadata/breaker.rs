@@ -40,21 +40,21 @@ impl Breaker {
     pub fn note_failure(
         &self,
         operation: &'static str,
-        weight: FailureCost,
+        cost: FailureCost,
         now: Instant,
     ) -> Option<usize> {
         let mut failures = lock(&self.0);
         let times = failures.entry(operation).or_default();
         times.retain(|(time, _)| now.saturating_duration_since(*time) <= WINDOW);
-        times.push_back((now, weight));
-        let double = times.iter().filter(|(_, weight)| *weight == FailureCost::Double).count();
+        times.push_back((now, cost));
+        let double = times.iter().filter(|(_, cost)| *cost == FailureCost::Double).count();
         (times.len() + double >= FAILURES).then_some(times.len())
     }
 
     /// Whether the operation failed so slowly that its next call gets less time.
     pub fn is_deadline_reduced(&self, operation: &'static str) -> bool {
-        let is_double = |(time, weight): &(Instant, FailureCost)| {
-            *weight == FailureCost::Double && time.elapsed() <= WINDOW
+        let is_double = |(time, cost): &(Instant, FailureCost)| {
+            *cost == FailureCost::Double && time.elapsed() <= WINDOW
         };
         lock(&self.0).get(operation).is_some_and(|times| times.iter().any(is_double))
     }

@@ -95,12 +95,12 @@ impl MetadataStore {
         &self,
         in_use: &Arc<InUse>,
         operation: &'static str,
-        weight: FailureCost,
+        cost: FailureCost,
         reason: impl fmt::Display,
     ) -> bool {
         let driver = in_use.driver.name();
         tracing::warn!(driver, operation, %reason, "the driver failed");
-        let too_many = self.breaker.note_failure(operation, weight, Instant::now());
+        let too_many = self.breaker.note_failure(operation, cost, Instant::now());
         match too_many {
             Some(failures) if !is_last_resort(driver) => {
                 let within = WINDOW.as_secs();
@@ -158,11 +158,11 @@ impl MetadataStore {
             }
             Ok(Some(place)) => {
                 let place = place.display();
-                tracing::warn!(%reason, %place, "the database was set aside; it is rebuilt from the directory");
+                tracing::warn!(%reason, %place, "the database was quarantined; it is rebuilt from the directory");
                 true
             }
             Err(error) => {
-                tracing::error!(%reason, %error, "the database is unusable and cannot be set aside");
+                tracing::error!(%reason, %error, "the database is unusable and cannot be quarantined");
                 false
             }
         }

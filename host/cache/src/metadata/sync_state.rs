@@ -198,8 +198,9 @@ impl SyncState {
         let tried = in_use();
         let changes = {
             let known = lock(&self.knowledge);
-            let is_put_off = known.failed.as_ref().is_some_and(|failed| failed.is_too_soon(&tried));
-            if known.is_whole() || (backoff == Backoff::Respected && is_put_off) {
+            let is_too_soon_again =
+                known.failed.as_ref().is_some_and(|failed| failed.is_too_soon(&tried));
+            if known.is_whole() || (backoff == Backoff::Respected && is_too_soon_again) {
                 return Ok(());
             }
             known.changes

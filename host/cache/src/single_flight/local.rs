@@ -58,7 +58,7 @@ impl GrowingFile for LocalFile {
 
     /// A task that answers only waits for its source.
     fn ping_writer(&mut self) -> bool {
-        self.is_task && self.progress.ping()
+        self.is_task && self.progress.check_writer()
     }
 
     fn remember_stuck(&mut self) {

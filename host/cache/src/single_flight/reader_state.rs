@@ -247,7 +247,7 @@ impl<S> ReaderState<S> {
         }
         match CachedReader::open(inner, image_id, position..range.end) {
             Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
-                self.stage = Stage::Cached(reader.reading_along());
+                self.stage = Stage::Cached(reader.counting_no_hit());
                 self.outcome = Some(outcome);
             }
             Ok(_) => {}

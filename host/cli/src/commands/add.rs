@@ -1,15 +1,16 @@
 //! `add`: adds an image from a file or standard input to the cache.
 
 use crate::command_context::CommandContext;
+use crate::error::CliError;
 use crate::exit::{Code, print_message};
 use crate::output::short_size;
 use crate::progress;
 use anyhow::Context;
 use clap::Args;
-use image_cache::{Expected, ImageCache, ImageId, Outcome};
+use image_cache::{CachedImage, Expected, ImageCache, ImageId, Outcome, parse_bytes};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,8 @@ pub struct AddArgs {
     /// The MD5 that the bytes must have
     #[arg(long, value_name = "HEX")]
     md5: Option<String>,
-    /// How many bytes there must be
-    #[arg(long, value_name = "BYTES")]
+    /// How many bytes there must be: a number, or a number with a unit (10 MB, 10 MiB)
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     size: Option<u64>,
 }
 
@@ -35,12 +36,17 @@ struct AddAnswer<'a> {
     size: Option<u64>,
     checksum: Option<String>,
     reason: Option<&'static str>,
+    /// Why the cache failed, if that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'static str>,
 }
 
 pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     let mut expected = Expected::nothing().with_md5(add.md5.as_deref().unwrap_or_default())?;
     let (mut source, length) = open(&add.source)?;
     expected.size = add.size.or(length);
+    let may_end = expected.size.is_some() || expected.md5.is_some();
+    let mut source = NotEmpty { source: &mut source, may_end };
     let cache = context.open()?;
     let bar = progress::bytes(add.id.as_str(), length.or(add.size));
     let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected);
@@ -67,12 +73,21 @@ fn answer<'a>(
     let image_id = add.id.as_str();
     let (record, reason) = match outcome {
         Outcome::Cached(image) => (Some(image), None),
-        Outcome::AlreadyCached => (cache.cached_image(image_id)?, Some("already-cached")),
+        Outcome::AlreadyCached => {
+            let record = cache.cached_image(image_id)?;
+            if let Some(record) = &record {
+                check_cached(add, record)?;
+            }
+            (record, Some("already-cached"))
+        }
         other => {
+            let failure = match &other {
+                Outcome::CacheFailed(failure) => Some(failure.name()),
+                _ => None,
+            };
             let (reason, text) = why_not_cached(cache, other);
-            let reason = Some(reason);
-            let answer = AddAnswer { image_id, cached: false, size: None, checksum: None, reason };
-            return Ok((answer, text));
+            let (cached, size, checksum, reason) = (false, None, None, Some(reason));
+            return Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text));
         }
     };
     // The image may have been removed since, or its record may be missing: the file's size is still correct.
@@ -82,7 +97,42 @@ fn answer<'a>(
     };
     let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
     let text = if reason.is_some() { "already cached" } else { "cached" };
-    Ok((AddAnswer { image_id, cached: true, size, checksum, reason }, text.to_owned()))
+    let (cached, failure) = (true, None);
+    Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text.to_owned()))
+}
+
+/// A source of unknown size must have bytes: an empty pipe is more often a failed command than an empty image.
+struct NotEmpty<R> {
+    source: R,
+    may_end: bool,
+}
+
+impl<R: Read> Read for NotEmpty<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        if count == 0 && !self.may_end && !buffer.is_empty() {
+            return Err(io::Error::other("it is empty; to add an empty image, use --size 0"));
+        }
+        self.may_end = true;
+        Ok(count)
+    }
+}
+
+/// Whether the cached image is the one that the caller wants to add.
+fn check_cached(add: &AddArgs, cached: &CachedImage) -> anyhow::Result<()> {
+    let wanted = add.md5.as_deref().map(str::to_ascii_lowercase);
+    let known = cached.checksum.as_ref().map(ToString::to_string);
+    let differs = match (wanted, known, add.size) {
+        (Some(wanted), Some(known), _) if wanted != known => {
+            format!("MD5 {wanted} was expected, the cached image has {known}")
+        }
+        (_, _, Some(wanted)) if wanted != cached.size => {
+            format!("{wanted} bytes were expected, the cached image has {}", cached.size)
+        }
+        _ => return Ok(()),
+    };
+    let id = cached.image_id.clone();
+    Err(CliError::OtherImage { id, what: differs }.into())
 }
 
 /// The reason in the output, and in the error.

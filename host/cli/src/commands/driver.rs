@@ -50,7 +50,7 @@ pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result
     match command {
         DriverCommand::List => list::list(&without_cache(global)?),
         DriverCommand::Inspect { name } => inspect::inspect_one(&without_cache(global)?, name),
-        DriverCommand::New { name } => new::new(name),
+        DriverCommand::New { name } => new::new(global.format, name),
         DriverCommand::Build(args) => build::build(global.format, args),
         DriverCommand::Migrate { from, to } => {
             migrate::migrate(&CommandContext::new(global, ConfigLayers::new())?, from, to)

@@ -215,8 +215,53 @@ fn an_image_without_room_is_not_added_and_the_reason_is_shown() {
     let answer = command.env("IMAGE_CACHE_MIN_FREE", "8000 PB").answer();
     answer.failed(1, "and image_cache_min_free keeps");
     assert_eq!(answer.json()["reason"], "cache-failed");
+    assert_eq!(answer.json()["failure"], "unwritable");
     assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1));
     // A smaller image replaces the existing one.
     scratch.feed(hard.iter().chain(&["add", "other", "-"]), b"world").done();
     assert_eq!(scratch.json(["list"])[0]["image_id"], "other");
+}
+
+#[test]
+fn another_image_under_the_id_of_a_cached_one_is_a_mismatch() {
+    let scratch = Scratch::new();
+    scratch.add_hello("a");
+    let wrong = "0".repeat(32);
+    for (option, value) in [("--md5", &*wrong), ("--size", "6")] {
+        let answer = scratch.feed(["add", "a", "-", option, value], b"other!");
+        answer.failed(4, "image a is cached already, with other bytes");
+        answer.failed(4, "delete it first");
+    }
+    scratch.feed(["add", "a", "-", "--md5", HELLO_MD5, "--size", "5"], b"hello").done();
+    assert_eq!(scratch.run(["get", "a"]).done(), "hello");
+}
+
+#[test]
+fn an_empty_pipe_is_cached_only_if_its_size_is_given() {
+    let scratch = Scratch::new();
+    scratch
+        .feed(["add", "a", "-"], b"")
+        .failed(1, "it is empty; to add an empty image, use --size 0");
+    assert_eq!(scratch.json(["list"]), json!([]));
+    scratch.feed(["add", "a", "-", "--size", "0"], b"").done();
+    assert_eq!(scratch.json(["list"])[0]["size"], 0);
+}
+
+#[test]
+fn the_size_of_an_image_may_have_a_unit() {
+    let scratch = Scratch::new();
+    scratch.feed(["add", "a", "-", "--size", "1 KiB"], &[7; 1024]).done();
+    let answer = scratch.feed(["add", "b", "-", "--size", "many"], b"");
+    answer.failed(2, "accepted: bytes (5242880), or a number with a unit");
+}
+
+#[test]
+fn files_that_were_in_the_directory_before_it_was_a_cache_cause_a_warning() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.cache_dir()).expect("a directory");
+    std::fs::write(scratch.cache_dir().join("my-only-copy.iso"), "bytes").expect("a file");
+    scratch
+        .run(["list"])
+        .failed(0, "had files before it became a cache (1): they are cached images");
+    scratch.run(["list"]).done();
 }

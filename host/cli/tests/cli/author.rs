@@ -95,6 +95,8 @@ fn every_command_of_the_chapter_works_in_an_empty_folder() {
 fn the_complete_driver_of_the_documentation_passes_the_suite() {
     assert!(COMPLETE_DRIVER.lines().count() < 60);
     let author = Author::new();
+    let new = author.run(&["--format", "json", "driver", "new", "in-json"]);
+    assert_eq!(new.json(), serde_json::json!({"directory": "in-json"}));
     let new = author.run(&["driver", "new", "largest-first"]);
     assert_eq!(new.code, Some(0), "{}", new.err);
     std::fs::write(author.path("largest-first/src/lib.rs"), COMPLETE_DRIVER).expect("it exists");

@@ -51,7 +51,7 @@ fn a_missing_grant_or_an_unknown_option_fails_the_check() {
     let check = |more: &[&str]| bare().args(["driver", "check"]).arg(&path).args(more).answer();
     check(&["--grant", "files"]).failed(1, "grants = [\"sql\", \"files\"]");
     check(&["--option", "colour=red"]).failed(1, "unknown option colour");
-    check(&["--grant", "everything"]).failed(2, "is no grant");
+    check(&["--grant", "everything"]).failed(2, "[possible values: sql, attributes, files, wasi]");
     check(&["--option", "colour"]).failed(2, "give NAME=VALUE");
     bare().args(["driver", "check", "sqlite", "--grant", "sql"]).answer().failed(2, "is built in");
     bare().args(["driver", "check", "nobody"]).answer().failed(1, "no driver has this name");

@@ -166,6 +166,22 @@ fn a_glance_configuration_opens_its_cache() {
 }
 
 #[test]
+fn a_line_without_an_equals_sign_is_shown_with_its_number_even_if_it_is_the_last_one() {
+    let scratch = Scratch::new();
+    for (text, line, shown) in [
+        ("[DEFAULT]\nimage_cache_dir = x\nbind_port\n", 3, "bind_port"),
+        ("[DEFAULT]\nbind_port\nimage_cache_dir = x\n", 2, "bind_port"),
+        ("[DEFAULT]\nimage_cache_dir = x\n[foo", 3, "[foo"),
+    ] {
+        let file = scratch.write("glance-api.conf", text);
+        let answer = bare().arg("--config").arg(&file).arg("status").answer();
+        answer.failed(2, &format!("glance-api.conf:{line}: "));
+        answer.failed(2, shown);
+        answer.failed(2, "[section], \"key = value\"");
+    }
+}
+
+#[test]
 fn an_unusable_directory_ends_with_1_and_is_named() {
     let scratch = Scratch::new();
     let file = scratch.write("file", "");

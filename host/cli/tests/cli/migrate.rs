@@ -11,7 +11,7 @@ fn records_are_not_moved_while_another_process_has_the_cache_open() {
     scratch.add_hello("a");
     let got = scratch.run(["get", "a"]);
     assert_eq!(got.code, Some(0), "{}", got.err);
-    let mut adding = scratch.command(["add", "slow", "-"]);
+    let mut adding = scratch.command(["add", "slow", "-", "--size", "0"]);
     let adding = adding.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut adding = adding.spawn().expect("the binary starts");
     let patience = Instant::now() + Duration::from_secs(60);

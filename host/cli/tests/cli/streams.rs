@@ -14,7 +14,7 @@ fn bytes_are_returned_unchanged() {
     let source = scratch.write("source", &bytes);
     scratch.feed(["add", "piped", "-"], &bytes).done();
     scratch.run(["add", "from-file", source.to_str().expect("a plain path")]).done();
-    scratch.feed(["add", "empty", "-"], b"").done();
+    scratch.feed(["add", "empty", "-", "--size", "0"], b"").done();
     for id in ["piped", "from-file"] {
         let answer = scratch.run(["get", id]);
         assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
@@ -99,6 +99,7 @@ fn a_failing_cache_ends_with_1_and_an_error() {
     let answer: Answer = limited.output().expect("bash runs").into();
     answer.failed(1, "image a is not cached");
     assert_eq!(answer.json()["reason"], "cache-failed");
+    assert_eq!(answer.json()["failure"], "unwritable");
     assert_eq!(scratch.run(["get", "a"]).code, Some(3));
 }
 

@@ -172,17 +172,37 @@ fn fault(line: &str) -> Option<String> {
     let words: Vec<&str> = words[at + 1..].iter().take_while(is_end).copied().collect();
     // A subcommand is a word of letters; it may follow global flags with their values.
     let is_command = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase());
-    let (command, help) = words.iter().filter(is_command).find_map(|word| {
+    let found = words.iter().filter(is_command).find_map(|word| {
         let next = words.iter().skip_while(|it| *it != word).nth(1).copied().unwrap_or_default();
         help(&[*word, next])
             .filter(|_| ["driver", "queue"].contains(word))
             .or_else(|| help(&[*word]))
             .map(|help| (word, help))
-    })?;
+    });
+    let Some((command, help)) = found else {
+        return words.iter().any(|word| is_command(&word)).then(|| "it has no command".to_owned());
+    };
+    let is_flag = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let known: Vec<&str> = help.split(|c: char| !is_flag(c)).collect();
     let flags = words.iter().filter(|word| word.starts_with("--"));
     let flags = flags.map(|flag| flag.split('=').next().unwrap_or_default());
-    let unknown: Vec<&str> = flags.filter(|flag| !help.contains(flag)).collect();
+    let unknown: Vec<&str> = flags.filter(|flag| !known.contains(flag)).collect();
     (!unknown.is_empty()).then(|| format!("{command} has no {unknown:?}"))
+}
+
+#[test]
+fn a_command_or_a_flag_that_does_not_exist_is_a_fault() {
+    for line in [
+        "image-cache frobnicate",
+        "image-cache --cache-dir cache frobnicate",
+        "image-cache list --form json",
+        "image-cache driver new --lru x",
+    ] {
+        assert!(fault(line).is_some(), "{line}");
+    }
+    for line in ["image-cache list --format json", "image-cache --version", "# image-cache"] {
+        assert_eq!(fault(line), None, "{line}");
+    }
 }
 
 #[test]
@@ -215,4 +235,64 @@ fn every_xtask_command_in_the_documentation_exists() {
             assert!(is_known, "{}: cargo xtask {command}", page.display());
         }
     }
+}
+
+#[test]
+fn the_commands_of_the_command_line_page_work() {
+    let stranger = Stranger::new("command-line-page");
+    fs::write(stranger.folder.join("cirros.img"), "an image").expect("it is writable");
+    let write = |name: &str, text: &str| {
+        fs::write(stranger.folder.join(name), text).expect("it is writable");
+    };
+    write("glance-cache.conf", "[DEFAULT]\nimage_cache_dir = cache\n");
+    write("image-cache.toml", "image_cache_dir = \"cache\"\n");
+    let page = read(&root().join("docs/command-line.md"));
+    let script = shell_blocks(&page).concat();
+    let here = [
+        ("/var/lib/glance/image-cache", "cache"),
+        ("/etc/glance/", ""),
+        ("/srv/cache", "cache"),
+        ("/etc/", ""),
+        ("c8fc807773e5354afe61636071771906", ""),
+    ];
+    let md5 = stranger.run("md5sum cirros.img | cut -c1-32");
+    let script = here.iter().fold(script, |script, (there, here)| {
+        let here = if there.len() == 32 { md5.trim() } else { here };
+        script.replace(there, here)
+    });
+    stranger.run(&script);
+    assert_eq!(read(&stranger.folder.join("copy.img")), "an image");
+}
+
+#[test]
+fn the_table_of_commands_has_every_command() {
+    let page = read(&root().join("docs/command-line.md"));
+    let help = help(&[]).expect("it has a help text");
+    let (_, commands) = help.split_once("Commands:\n").expect("it lists the commands");
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let commands = commands.filter_map(|line| line.split_whitespace().next());
+    for command in commands.filter(|command| *command != "help") {
+        let is_there =
+            [' ', '`', '\n'].iter().any(|end| page.contains(&format!("`{command}{end}")));
+        assert!(is_there, "docs/command-line.md has no row for {command}");
+    }
+}
+
+#[test]
+fn every_configuration_in_the_documentation_is_accepted() {
+    let stranger = Stranger::new("configurations");
+    let mut configurations = 0;
+    for page in pages() {
+        let text = read(&page);
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            if !block.contains("image_cache_") && !block.contains("[drivers.") {
+                continue;
+            }
+            configurations += 1;
+            fs::write(stranger.folder.join("configuration.toml"), block).expect("it is writable");
+            stranger.run("image-cache --config configuration.toml driver list");
+        }
+    }
+    assert!(configurations > 0, "no configuration was found");
 }

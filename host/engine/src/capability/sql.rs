@@ -128,6 +128,16 @@ impl Database {
         !is_in_place
     }
 
+    /// Closes the database if its file was emptied: SQLite then needs it exclusively, so no other process can open it.
+    pub fn close_if_emptied(&mut self) -> bool {
+        let place = Location::find(&self.directory, &self.path);
+        let is_emptied = self.configured_on.is_some() && place.is_ok_and(|place| place.is_empty());
+        if is_emptied {
+            (self.open, self.configured_on) = (None, None);
+        }
+        is_emptied
+    }
+
     /// Ends a call: closes a database that was opened exclusively, so that other processes can open it.
     pub fn end_call(&mut self) {
         self.open.take_if(|open| open.is_exclusive);
@@ -173,8 +183,8 @@ impl Database {
         self.run(|open| open.execute_all(statements))
     }
 
-    /// Runs statements on the open database. SQLite counts memory for the whole process, so another driver's statement can use up what
-    /// this one may have: the built-in driver tries again for a while, because nothing can replace it.
+    /// Runs statements on the open database. If SQLite counts memory for the whole process ([`memory`]), another statement can use up
+    /// what this one may have: the built-in driver tries again for a while, because nothing can replace it.
     fn run<T>(
         &mut self,
         work: impl Fn(&mut OpenDatabase) -> Result<T, SqlFault>,

@@ -152,6 +152,12 @@ impl Instance {
         cache.is_some_and(|cache| cache.database.close_if_replaced())
     }
 
+    /// The same, if the file of its database was emptied.
+    pub fn close_emptied_database(&mut self) -> bool {
+        let cache = self.store.data_mut().cache.as_mut();
+        cache.is_some_and(|cache| cache.database.close_if_emptied())
+    }
+
     pub fn into_state(self) -> HostState {
         self.store.into_data()
     }

@@ -102,9 +102,10 @@ impl Driver {
             .quarantine_database()
     }
 
-    /// Whether the driver's database was removed or replaced since it was opened; reported once. The next call creates another.
+    /// Whether the driver's database was removed, replaced or emptied since it was opened; reported once. The next call creates
+    /// another.
     pub fn close_replaced_database(&self) -> bool {
-        self.slot().drop_replaced()
+        self.slot().drop_replaced_or_emptied()
     }
 
     /// One call on the instance, which is created if there is none; `check` compares the result with the arguments.

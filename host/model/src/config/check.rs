@@ -4,6 +4,7 @@ use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
 use crate::image_id::is_reserved;
+use crate::names;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -111,7 +112,7 @@ pub(super) fn sqlite_db(path: PathBuf, accepted: &str) -> Result<PathBuf, Reject
 
 /// Names in the base directory that a database must not have; `cache.db` itself is allowed.
 fn is_ours(name: &str) -> bool {
-    name == ".image-cache" || (name != "cache.db" && is_reserved(name))
+    name == names::OWN || (name != names::DATABASE && is_reserved(name))
 }
 
 /// The key of a fault in a driver's table; `within` is empty for the whole table.

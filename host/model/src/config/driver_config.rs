@@ -38,32 +38,48 @@ impl DriverConfig {
     }
 }
 
-/// A capability that a driver may import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Grant {
-    /// A database of its own.
-    Sql,
-    /// Its own extended attributes on the cached images.
-    Attributes,
-    /// Names, sizes and times of the cached images.
-    Files,
-    /// WASI with an empty context: no files, no network, no environment.
-    Wasi,
+/// Declares the grants with their names; their lists come from this one.
+macro_rules! grants {
+    ($(#[$first_doc:meta])* $First:ident $first:literal $(, $(#[$doc:meta])* $Other:ident $other:literal)* $(,)?) => {
+        /// A capability that a driver may import.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Grant {
+            $(#[$first_doc])* $First,
+            $($(#[$doc])* $Other,)*
+        }
+
+        impl Grant {
+            /// All grants.
+            pub const ALL: [Grant; 1 $(+ { let _ = $other; 1 })*] =
+                [Grant::$First $(, Grant::$Other)*];
+
+            /// Their names, for a text.
+            pub const NAMES: &str = concat!($first $(, ", ", $other)*);
+
+            /// What the option accepts.
+            pub(super) const ACCEPTED: &str =
+                concat!("an array with any of \"", $first, "\"" $(, ", \"", $other, "\"")*);
+
+            /// The name in a configuration.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Grant::$First => $first,
+                    $(Grant::$Other => $other,)*
+                }
+            }
+        }
+    };
 }
 
-impl Grant {
-    /// All grants.
-    pub const ALL: [Grant; 4] = [Grant::Sql, Grant::Attributes, Grant::Files, Grant::Wasi];
-
-    /// The name in a configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Grant::Sql => "sql",
-            Grant::Attributes => "attributes",
-            Grant::Files => "files",
-            Grant::Wasi => "wasi",
-        }
-    }
+grants! {
+    /// A database of its own.
+    Sql "sql",
+    /// Its own extended attributes on the cached images.
+    Attributes "attributes",
+    /// Names, sizes and times of the cached images.
+    Files "files",
+    /// WASI with an empty context: no files, no network, no environment.
+    Wasi "wasi",
 }
 
 impl std::fmt::Display for Grant {
@@ -74,7 +90,7 @@ impl std::fmt::Display for Grant {
 
 /// No grant has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no grant: sql, attributes, files and wasi are accepted")]
+#[error("{0:?} is no grant: accepted are {names}", names = Grant::NAMES)]
 pub struct UnknownGrant(pub String);
 
 impl std::str::FromStr for Grant {

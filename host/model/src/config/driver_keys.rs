@@ -1,5 +1,7 @@
 //! The keys of `[drivers.NAME]`, for the TOML reader and the manual.
 
+use super::driver_config::Grant;
+
 /// A key of a driver's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverKey {
@@ -28,7 +30,7 @@ pub(super) const SHA256: DriverKey = DriverKey {
 pub(super) const GRANTS: DriverKey = DriverKey {
     name: "grants",
     default: "[]",
-    accepted: "an array of \"sql\", \"attributes\", \"files\" and \"wasi\"",
+    accepted: Grant::ACCEPTED,
     help: "The capabilities that the component may import",
 };
 pub(super) const OPTIONS: DriverKey = DriverKey {

@@ -120,6 +120,20 @@ fn fits(number: u64) -> Option<u64> {
     i64::try_from(number).is_ok().then_some(number)
 }
 
+/// Bytes in a text: a whole number, or a number with a unit (`5 MB`, `1.5 GiB`).
+///
+/// ```
+/// assert_eq!(image_cache_model::parse_bytes("5 MB"), Ok(5_000_000));
+/// assert!(image_cache_model::parse_bytes("five").is_err());
+/// ```
+///
+/// # Errors
+/// What is accepted.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let accepted = "accepted: bytes (5242880), or a number with a unit (\"5 MB\", \"5 MiB\")";
+    bytes_in(text).and_then(fits).ok_or_else(|| accepted.to_owned())
+}
+
 fn bytes_in(text: &str) -> Option<u64> {
     let text = text.trim();
     let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());

@@ -24,13 +24,7 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
     let text = text.trim_start_matches('\u{feff}');
     let ini = match Ini::load_from_str_opt(text, as_oslo) {
         Ok(ini) => ini,
-        Err(error) => {
-            let rejected = Rejected::new(
-                error.msg.to_string(),
-                "an oslo.config file: [section] and key = value",
-            );
-            return vec![rejected.at(at_line(path, Some(error.line)), "")];
-        }
+        Err(error) => return vec![unreadable(text, path, error.line)],
     };
     let mut faults = stray_lines(&ini, path, text);
     for option in ConfigOption::ALL.iter().filter(|option| option.definition().is_of_glance) {
@@ -43,6 +37,15 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
         }
     }
     faults
+}
+
+/// The fault of a text that the parser cannot read. At the end of the text, the parser is one line beyond the fault.
+fn unreadable(text: &str, path: &Path, line: usize) -> ConfigFault {
+    let lines = text.lines().take(line).enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let last = lines.last();
+    let found = last.map_or_else(String::new, |(_, line)| quoted(line.trim()));
+    let accepted = "[section], \"key = value\", or a comment after '#'";
+    Rejected::new(found, accepted).at(at_line(path, last.map(|(index, _)| index + 1)), "")
 }
 
 /// The last value of a key, without its quotes. The parser puts lines without `=` before a key into the key (they are a fault,

@@ -73,6 +73,7 @@ pub async fn clear(State(service): Shared, headers: HeaderMap) -> Answer<StatusC
 
 /// `PUT /v2/cache/{id}`: queues an image if the upstream has it or cannot be asked.
 pub async fn queue(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
+    check_shows_no_credential(&service, &id)?;
     let unknown = || Refusal::no_image(&id);
     id.parse::<ImageId>().map_err(|_| unknown())?;
     match upstream_status(&service, &id).await {
@@ -146,6 +147,7 @@ pub async fn queued(State(service): Shared) -> Answer<Json<Value>> {
 
 /// `PUT /v2/queued_images/{id}`: the service finds out whether the image exists when it fetches it.
 pub async fn queue_unasked(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Value>> {
+    check_shows_no_credential(&service, &id)?;
     put_into_queue(&service, id).await?;
     Ok(Json(Value::Null))
 }
@@ -161,6 +163,15 @@ pub async fn remove_all_queued(State(service): Shared) -> Answer<Json<Value>> {
     let deleted = service.cache.run(ImageCache::delete_all_queued_images).await?;
     service.prefetch.queue_changed.notify_one();
     Ok(Json(json!({"num_deleted": deleted})))
+}
+
+/// Such an id would be in each list and log.
+fn check_shows_no_credential(service: &Service, id: &str) -> Answer<()> {
+    if service.shows_credential(id) {
+        let words = "The id contains a credential, so the image cannot be queued.";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+    }
+    Ok(())
 }
 
 async fn put_into_queue(service: &Service, id: String) -> Answer<()> {

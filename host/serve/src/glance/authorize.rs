@@ -91,7 +91,10 @@ impl GlanceProfile {
                 return Some(bypassed(Reason::NotAuthorised, service.passing(response)));
             }
             // A cached image may be served in this case.
-            Err(_) if service.options.serve_stale_if_unreachable => return None,
+            Err(_) if service.options.serve_stale_if_unreachable => {
+                self.is_unreachable = true;
+                return None;
+            }
             Err(error) => return Some(upstream_failed(&error)),
         }
         self.get.service.auth_cache.insert(&self.get.request, &record);

@@ -170,8 +170,20 @@ fn add_sources(page: &mut Registry, counters: &Counters) {
     page.register(
         "victims_spared",
         "Images that the driver named for eviction but that were not evicted: not_needed, too_young, beyond_half of the cache",
-        LabelledMetrics::by("reason", spared.map(|(name, count)| (name, ConstCounter::new(count)))),
+        by_reason(spared),
     );
+    page.register(
+        "cache_failures_by_reason",
+        "Fills that failed because of the cache, by the reason; a reason that never occurred is missing",
+        by_reason(counters.cache_failures_by_reason.iter().map(|(reason, count)| (*reason, *count))),
+    );
+}
+
+fn by_reason(
+    counts: impl IntoIterator<Item = (&'static str, u64)>,
+) -> LabelledMetrics<ConstCounter<u64>> {
+    let counts = counts.into_iter();
+    LabelledMetrics::by("reason", counts.map(|(reason, count)| (reason, ConstCounter::new(count))))
 }
 
 fn add_driver(page: &mut Registry, counters: &Counters, status: &Status) {

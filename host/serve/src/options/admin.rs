@@ -1,17 +1,19 @@
 //! The options of the admin listener.
 
+use super::values::address_or_none;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Where the cache is managed.
 #[derive(Debug, Clone, Args)]
 pub struct AdminOptions {
-    /// The address where the cache is managed, by Glance's clients among others; an address other than loopback needs a token; none: no such listener
+    /// The address of the management API, which Glance's clients can use; an address other than loopback needs a token; none disables it
     #[arg(
         long,
         value_name = "ADDR",
         env = "IMAGE_CACHE_ADMIN_LISTEN",
-        default_value = "127.0.0.1:9294"
+        default_value = "127.0.0.1:9294",
+        value_parser = address_or_none
     )]
     pub admin_listen: String,
     /// A file with the token that requests must have, as X-Auth-Token or Authorization: Bearer; the token itself can be in $IMAGE_CACHE_ADMIN_TOKEN instead

@@ -1,7 +1,7 @@
 //! The upstream: its URL, its kind, and how long it may take.
 
 use super::tls::UpstreamTls;
-use super::values::time;
+use super::values::timeout;
 use clap::{Args, ValueEnum};
 use hyper::Uri;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub struct Origin {
     #[arg(long, value_name = "URL", env = "IMAGE_CACHE_UPSTREAM", value_parser = upstream)]
     pub upstream: Uri,
     /// The longest wait for the upstream: for a connection, a response, or the next bytes of one; seconds, or with a unit
-    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = time, hide_default_value = true)]
+    #[arg(long, value_name = "TIME", env = "IMAGE_CACHE_UPSTREAM_TIMEOUT", default_value = "60", value_parser = timeout, hide_default_value = true)]
     pub upstream_timeout: Duration,
     #[command(flatten)]
     pub tls: UpstreamTls,
@@ -35,9 +35,17 @@ fn upstream(text: &str) -> Result<Uri, String> {
         || "accepted: http://HOST[:PORT][/PATH] or https://…, without user, query or fragment";
     let uri: Uri = text.parse().map_err(|error| format!("{error}; {}", accepted()))?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    let plain = uri.authority().is_some_and(|authority| {
+        let has_valid_port = !has_port(authority.as_str()) || authority.port_u16().is_some();
+        !authority.as_str().contains('@') && has_valid_port
+    });
     if known && plain && uri.query().is_none() && !text.contains('#') {
         return Ok(uri);
     }
     Err(accepted().to_owned())
+}
+
+/// Whether an authority has a port, valid or not. A colon in brackets belongs to an IPv6 address.
+fn has_port(authority: &str) -> bool {
+    authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// How the listeners speak TLS.
 #[derive(Debug, Clone, Args)]
 pub struct ListenerTls {
-    /// A PEM file with the certificate of both listeners and its chain; they then speak TLS only
+    /// A PEM file with the certificate of both listeners and its chain; they then accept only TLS
     #[arg(long, value_name = "FILE", env = "IMAGE_CACHE_TLS_CERT", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// A PEM file with the certificate's private key

@@ -5,6 +5,7 @@ use crate::cache_status::{CacheStatus, Reason};
 use crate::service::Service;
 use crate::{plain_id, service};
 use hyper::{Method, Request, Response, header};
+use percent_encoding::{CONTROLS, percent_encode};
 
 /// Methods that change nothing (RFC 9110, 9.2.1). An unknown method may change something.
 const SAFE: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
@@ -17,10 +18,11 @@ pub(super) async fn pass(service: &Service, request: Request<Body>) -> Response<
     let has_changed = response.status().is_success() || response.status().is_redirection();
     if !is_safe && has_changed {
         let named = [header::LOCATION, header::CONTENT_LOCATION];
-        let named = named.iter().filter_map(|name| response.headers().get(name)?.to_str().ok());
-        let named: Vec<String> = named
-            .filter_map(|location| service.upstream.base.target_of(location, &target))
-            .collect();
+        let named = named.iter().filter_map(|name| response.headers().get(name));
+        // A server may send bytes that a URL contains only encoded.
+        let named = named.map(|url| percent_encode(url.as_bytes(), CONTROLS).to_string());
+        let named: Vec<String> =
+            named.filter_map(|url| service.upstream.base.target_of(&url, &target)).collect();
         for target in named.iter().chain([&target]) {
             let id = service.credentials.id(target).or_else(|| plain_id::of_target(target));
             if let Some(id) = id {

@@ -1,7 +1,7 @@
 //! One pass over the queue, for `image-cache prefetch`.
 
 use super::attempts::backoff;
-use super::upstream;
+use super::{queue, upstream};
 use crate::service::Service;
 use futures_util::stream::{self, StreamExt};
 use image_cache::ImageId;
@@ -21,7 +21,7 @@ pub struct PrefetchedImage {
 
 /// Fetches all images that are queued now, in order; returns the result of each.
 pub async fn once(service: &Arc<Service>) -> image_cache::Result<Vec<PrefetchedImage>> {
-    let queued = service.cache.run(|cache| cache.queued_images()).await?;
+    let queued = queue::queued(service).await?;
     let at_once = service.options.prefetch.prefetch_at_once.max(1) as usize;
     let fetches = queued.into_iter().map(|image| async move {
         PrefetchedImage { failed: fetch_with_retries(service, &image).await.err(), image }

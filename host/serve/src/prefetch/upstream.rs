@@ -3,6 +3,7 @@
 use super::credentials;
 use crate::cache_status::CacheStatus;
 use crate::options::Profile;
+use crate::response::UpstreamFault;
 use crate::routing::respond;
 use crate::service::Service;
 use crate::upstream::UpstreamError;
@@ -56,6 +57,9 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
     *request.headers_mut() = credential_headers(service)?;
     let response = respond(Arc::clone(service), request).await;
+    if let Some(UpstreamFault(reason)) = response.extensions().get() {
+        return Err(reason.clone());
+    }
     if response.status() != StatusCode::OK {
         return Err(DocumentError::Answered(response.status()).to_string());
     }

@@ -2,7 +2,7 @@
 
 use image_cache::{ImageCache, SmallFiles};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use std::io;
 
 /// A directory of such files, in the cache's own directory.
@@ -30,11 +30,6 @@ impl JsonFiles {
                 Err(error)
             }
         }
-    }
-
-    /// Whether an image certainly has no file. A file that cannot be read now exists.
-    pub fn is_absent(&self, id: &str) -> bool {
-        matches!(self.load::<IgnoredAny>(id), Ok(None))
     }
 
     pub fn save<T: Serialize>(&self, id: &str, content: &T) -> io::Result<()> {

@@ -57,12 +57,9 @@ impl ResponseStore {
         self.files.remove(id);
     }
 
-    /// Deletes the images for which `must_go` is true, and removes the responses of images that are not cached any more.
-    pub fn sweep(&self, must_go: impl Fn(&str) -> bool) -> io::Result<()> {
+    /// Removes the responses of images that are not cached any more.
+    pub fn sweep(&self) -> io::Result<()> {
         for id in self.files.ids()? {
-            if must_go(&id) {
-                let _ = self.cache.delete_cached_image(&id);
-            }
             // If the cache cannot tell, the response stays.
             let is_needed =
                 self.cache.is_cached(&id).unwrap_or(true) || self.in_flight(&id).is_some();

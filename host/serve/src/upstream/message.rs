@@ -81,15 +81,15 @@ fn said_length(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
 
 /// Removes connection-specific fields.
 pub fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let named = named.iter().filter(|name| !NEVER_HOP_BY_HOP.contains(name));
-    for name in HOP_BY_HOP.iter().chain(named) {
+    for name in HOP_BY_HOP.iter().chain(&named_by_connection(headers)) {
         headers.remove(name);
     }
+}
+
+/// The fields that Connection names. Its lines may contain any bytes.
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.filter(|name| !NEVER_HOP_BY_HOP.contains(name)).collect()
 }

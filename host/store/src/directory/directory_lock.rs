@@ -1,14 +1,19 @@
 //! The directory's locks, within a process and between processes: one serialises changes of its files, the other shows that the
 //! cache is open. [`image_lock`](super::image_lock) documents the order of all locks.
 
-use super::Directory;
 use super::safe_open::{create_new, is_other, open_to_write};
+use super::{Directory, names};
 use std::fs::{File, TryLockError};
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a lock that is held at most during one driver call.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait for the directory's lock after a wait that failed, until a wait succeeds: its owner is stuck, and not every
+/// operation should wait for the full time.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a lock may outlive its owner in a forked child process, which has the open files until it executes its program.
 const FORK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -39,7 +44,7 @@ impl Directory {
     /// Shows that this process has the cache open. Waits while another process uses it exclusively; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) if that takes too long.
     pub fn open_lock_shared(&self) -> io::Result<OpenLock> {
-        let file = self.open_own("users")?;
+        let file = self.open_own(names::USERS)?;
         let message = "its records are being moved by `image-cache driver migrate`; try again when that is done";
         match wait(|| file.try_lock_shared(), self.lock_timeout, message) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
@@ -53,7 +58,7 @@ impl Directory {
 
     /// Reserves the cache for this process; `None` if another process has it open.
     pub fn open_lock_exclusive(&self) -> io::Result<Option<OpenLock>> {
-        let file = self.open_own("users")?;
+        let file = self.open_own(names::USERS)?;
         match wait(|| file.try_lock(), FORK_TIMEOUT, "") {
             Ok(()) => Ok(Some(OpenLock { _file: file })),
             Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(None),
@@ -64,20 +69,28 @@ impl Directory {
     /// Waits for the lock; an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if another process holds it too long. Do not
     /// call a driver while you hold it.
     pub fn lock(&self) -> io::Result<DirectoryLock> {
-        self.lock_within(self.lock_timeout)
+        let is_stuck = self.lock_is_stuck.load(Ordering::Relaxed);
+        let most = if is_stuck { STUCK_TIMEOUT } else { Duration::MAX };
+        let locked = self.lock_within(self.lock_timeout.min(most));
+        let has_timed_out = locked.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
+        if has_timed_out != is_stuck {
+            self.lock_is_stuck.store(has_timed_out, Ordering::Relaxed);
+        }
+        locked
     }
 
     /// Like [`lock`](Self::lock), for optional work: waits no longer than `timeout`.
     pub fn lock_within(&self, timeout: Duration) -> io::Result<DirectoryLock> {
         // The file is opened for each lock: the lock belongs to the open file, so it also works between threads.
-        let file = self.open_own("lock")?;
+        let file = self.open_own(names::LOCK)?;
         let message = "another process holds the cache's lock; find the process that uses .image-cache/lock (fuser, lsof)";
         wait(|| file.try_lock(), timeout, message)?;
         Ok(DirectoryLock { _file: file })
     }
 
-    /// Opens a file of `.image-cache/` that exists for its lock or its times; creates it if it is missing.
-    pub fn open_own(&self, name: &str) -> io::Result<File> {
+    /// Opens a file of `.image-cache/`, one of the [`names`], that exists for its lock or its times; creates it if it is missing.
+    pub fn open_own(&self, path: &str) -> io::Result<File> {
+        let name = names::in_own(path);
         for _ in 0..OPEN_ATTEMPTS {
             if let Some(file) = open_to_write(&self.own, name)? {
                 return Ok(file);
@@ -124,7 +137,7 @@ pub(super) fn wait(
 mod tests {
     use super::*;
     use std::path::Path;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn an_exclusive_lock_does_not_wait_for_shared_ones_and_they_wait_for_it() {
@@ -146,5 +159,22 @@ mod tests {
             released.store(true, Ordering::SeqCst);
             drop(alone);
         });
+    }
+
+    #[test]
+    fn a_lock_that_is_stuck_is_waited_for_only_shortly_until_it_is_free() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
+        let directory = directory.with_lock_timeout(Duration::from_secs(2));
+        let held = directory.lock().expect("it is free");
+        for waited in ["waited 2 s", "waited 1 s", "waited 1 s"] {
+            let error = directory.lock().expect_err("it is held");
+            assert!(error.to_string().starts_with(waited), "{error}");
+        }
+        drop(held);
+        let held = directory.lock().expect("it is free");
+        let error = directory.lock().expect_err("it is held");
+        assert!(error.to_string().starts_with("waited 2 s"), "{error}");
+        drop(held);
     }
 }

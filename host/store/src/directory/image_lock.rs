@@ -29,8 +29,8 @@
 //!   The next repair finds a file that another program copied there without a lock.
 //! - The kernel ties each lock to an open file, and releases it when the process ends for any reason.
 
-use super::Directory;
 use super::directory_lock::wait;
+use super::{Directory, names};
 use image_cache_model::ImageId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -55,7 +55,7 @@ impl Directory {
     /// image's.
     pub fn lock_images(&self, ids: &[ImageId]) -> io::Result<ImageLocks> {
         // The file is opened for each call: the locks belong to the open file, so they also work between threads.
-        let file = self.open_own("images")?;
+        let file = self.open_own(names::IMAGE_LOCKS)?;
         // Usually all are free. Without waiting, any order is safe, and this needs neither sorting nor a clock.
         if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
             return Ok(ImageLocks { _file: file });

@@ -11,6 +11,7 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// Why a cache directory could not be opened.
 #[derive(Debug)]
@@ -40,12 +41,13 @@ impl Directory {
             let made = folder(&base, Path::new(name), owner);
             made.map_err(|source| DirectoryFault { path: path.join(name), source })
         };
+        let is_new = !base.exists(names::OWN);
         let (incomplete, invalid) = (made(names::INCOMPLETE)?, made(names::INVALID)?);
         let (queue, own) = (made(names::QUEUE)?, made(names::OWN)?);
         let blocks = made(names::BLOCKS)?;
         folder_of(&base, database, owner)
             .map_err(|source| DirectoryFault { path: path.join(database), source })?;
-        let database = database.to_str().unwrap_or("cache.db").into();
+        let database = database.to_str().unwrap_or(names::DATABASE).into();
         let directory = Directory {
             path,
             base,
@@ -56,8 +58,10 @@ impl Directory {
             blocks,
             database,
             owner,
+            is_new,
             digest_warnings: RateLimit::default(),
             lock_timeout: LOCK_TIMEOUT,
+            lock_is_stuck: AtomicBool::new(false),
         };
         directory.check_writable()?;
         // If that fails, only the queue's order may be wrong.
@@ -65,6 +69,12 @@ impl Directory {
             tracing::warn!(%error, "the order of the queue could not be recorded");
         }
         Ok(directory)
+    }
+
+    /// Whether the directory was no cache before it was opened: files in it belong to somebody who may not know that the cache
+    /// can evict them.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Detects a cache directory without write permission before the first image.

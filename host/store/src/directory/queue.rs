@@ -5,7 +5,7 @@ use super::{
     Directory, FileInfo, is_regular, remove_regular, stat_any, stat_regular, timespec, to_micros,
     unlink,
 };
-use image_cache_model::{ImageId, system_time, timestamp};
+use image_cache_model::{ImageId, names, system_time, timestamp};
 use rustix::fs::Timestamps;
 use rustix::io::Errno;
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file with the time of the newest entry ever queued, so that adding an entry does not read the others. The time is the
 /// later of the file's modification time, which only its owner may set, and its text in microseconds.
-const CLOCK: &str = "queue-clock";
+const CLOCK: &str = names::QUEUE_CLOCK;
 
 /// Digits of the clock's text: enough for 64 bits, so that a later time overwrites every digit.
 const DIGITS: usize = 20;
@@ -62,13 +62,13 @@ impl Directory {
 
     /// Opens the clock. Replaces it if it is not a regular file or has another hard link, so that it must not be written.
     fn open_clock(&self) -> io::Result<File> {
-        if let Some(clock) = open_to_write(&self.own, CLOCK)?
+        if let Some(clock) = open_to_write(&self.own, names::in_own(CLOCK))?
             && rustix::fs::fstat(&clock)?.st_nlink == 1
         {
             return Ok(clock);
         }
-        if unlink(&self.own, CLOCK)? {
-            tracing::warn!(".image-cache/{CLOCK} was not made by image-cache; it is replaced");
+        if unlink(&self.own, names::in_own(CLOCK))? {
+            tracing::warn!("{CLOCK} was not made by image-cache; it is replaced");
         }
         self.open_own(CLOCK)
     }

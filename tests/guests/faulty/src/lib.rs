@@ -97,8 +97,8 @@ impl Driver for Faulty {
         match lie {
             Some(Fault::Unsorted) => page.reverse(),
             Some(Fault::TooMany) => page = repeated(page, limit),
-            Some(Fault::PathImage) if after.is_none() => page.insert(0, stranger("../x")),
-            Some(Fault::ForeignImage) if after.is_none() => page.insert(0, stranger("!foreign")),
+            Some(Fault::PathImage) if after.is_none() => page.insert(0, image_named("../x")),
+            Some(Fault::ForeignImage) if after.is_none() => page.insert(0, image_named("!foreign")),
             _ => {}
         }
         Ok(page)
@@ -156,7 +156,7 @@ fn repeated<T: Clone>(page: Vec<T>, limit: u32) -> Vec<T> {
     page.iter().cycle().take(limit.min(FAR_TOO_MANY) as usize + 1).cloned().collect()
 }
 
-fn stranger(id: &str) -> CachedImage {
+fn image_named(id: &str) -> CachedImage {
     CachedImage {
         image_id: id.into(),
         size: 1,

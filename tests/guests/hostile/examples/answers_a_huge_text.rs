@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Shouts;
 
 impl image_cache_guest_hostile::Hostile for Shouts {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         Err(Error::Other("a".repeat(40 << 20)))
     }
 }

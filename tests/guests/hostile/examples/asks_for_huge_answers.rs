@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Asks;
 
 impl image_cache_guest_hostile::Hostile for Asks {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let large = &[Error::TooLarge];
         let numbers = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 20000)";
         stopped("many rows", sql::query(&statement(format!("{numbers} SELECT n FROM r"))), large);

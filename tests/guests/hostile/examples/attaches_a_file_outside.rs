@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Attaches;
 
 impl image_cache_guest_hostile::Hostile for Attaches {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         for file in ["../../../outside.db", "../../cache.db", "/tmp/outside.db", ":memory:", ""] {
             for text in [
                 format!("ATTACH '{file}' AS other"),

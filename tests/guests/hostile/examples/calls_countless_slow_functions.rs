@@ -8,7 +8,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Slow;
 
 impl image_cache_guest_hostile::Hostile for Slow {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let (long, rows) = (
             "hex(zeroblob(32000))",
             "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)",

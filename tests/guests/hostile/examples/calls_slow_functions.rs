@@ -7,7 +7,7 @@ use image_cache_guest_hostile::statement;
 struct Slow;
 
 impl image_cache_guest_hostile::Hostile for Slow {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let long = "hex(zeroblob(32000))";
         for denied in
             ["json_patch('{}', '{}')", "trim('xa', 'x')", "rtrim('ax', 'x')", "unhex('zz', 'z')"]

@@ -7,7 +7,7 @@ use image_cache_guest_hostile::statement;
 struct Defines;
 
 impl image_cache_guest_hostile::Hostile for Defines {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         let columns = vec![vec!["1"; 16].join("+"); 95].join(", ");
         let body = vec![format!("SELECT {columns}"); 19].join(" UNION ALL ");

@@ -7,7 +7,7 @@ use image_cache_guest_hostile::statement;
 struct Defines;
 
 impl image_cache_guest_hostile::Hostile for Defines {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let columns: Vec<String> = (0..100).map(|n| format!("column_{n}")).collect();
         let columns = columns.join(", ");
         for n in 0..1000 {

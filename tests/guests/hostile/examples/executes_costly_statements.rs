@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Costly;
 
 impl image_cache_guest_hostile::Hostile for Costly {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t (n INTEGER)"))?;
         let long = "hex(zeroblob(32000))";
         let costly = format!("INSERT INTO t SELECT instr({long}, substr({long}, 2, 32000) || 'x')");

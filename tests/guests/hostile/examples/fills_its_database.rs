@@ -11,7 +11,7 @@ const INSERT: &str = "INSERT INTO t WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL S
                       SELECT zeroblob(50000) FROM r";
 
 impl image_cache_guest_hostile::Hostile for Fills {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         let all = sql::execute_all(&vec![statement(INSERT); 1000]);
         assert!(all.is_err(), "not stopped: 500 MiB in a transaction");

@@ -9,7 +9,7 @@ struct Labels;
 impl image_cache_guest_hostile::Hostile for Labels {
     const EXPORT: &'static str = "select-victims";
 
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let Some(file) = files::list_cached()?.next(1)?.pop() else { return Ok(()) };
         let id = &file.image_id;
         let large = attributes::set(id, "large", &vec![0; 5000]);

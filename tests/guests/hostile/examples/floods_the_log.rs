@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Chatters;
 
 impl image_cache_guest_hostile::Hostile for Chatters {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         log(Level::Warn, &"long ".repeat(100_000));
         log(Level::Warn, &"\u{7}\u{202e}\u{2028}".repeat(2_000));
         for n in 0..100_000 {

@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Holds;
 
 impl image_cache_guest_hostile::Hostile for Holds {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let mut held = Vec::new();
         for _ in 0..10_000 {
             match files::list_cached() {

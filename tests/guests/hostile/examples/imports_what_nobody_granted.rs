@@ -7,7 +7,7 @@ use image_cache_guest_hostile::statement;
 struct Presumes;
 
 impl image_cache_guest_hostile::Hostile for Presumes {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE loot(x)"))?;
         attributes::set("image", "mine", b"1")?;
         files::set_accessed("image", 0)

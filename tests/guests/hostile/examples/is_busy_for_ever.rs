@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Busy;
 
 impl image_cache_guest_hostile::Hostile for Busy {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         Err(Error::Busy)
     }
 }

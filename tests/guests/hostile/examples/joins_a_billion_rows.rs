@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Joins;
 
 impl image_cache_guest_hostile::Hostile for Joins {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         let thousand = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000)";
         sql::execute(&statement(format!("INSERT INTO t {thousand} SELECT n FROM r")))?;

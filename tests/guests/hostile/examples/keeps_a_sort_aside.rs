@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Sorts;
 
 impl image_cache_guest_hostile::Hostile for Sorts {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let numbers = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)";
         for query in [
             "SELECT n, zeroblob(50000) FROM r ORDER BY -n LIMIT 1 OFFSET 100000000",

@@ -7,7 +7,7 @@ use std::hint::black_box;
 struct Loops;
 
 impl image_cache_guest_hostile::Hostile for Loops {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         loop {
             black_box(());
         }

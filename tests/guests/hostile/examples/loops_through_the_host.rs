@@ -7,7 +7,7 @@ use image_cache_guest_hostile::statement;
 struct Asks;
 
 impl image_cache_guest_hostile::Hostile for Asks {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let question = statement("SELECT 1");
         loop {
             let _ = sql::query(&question);

@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Panics;
 
 impl image_cache_guest_hostile::Hostile for Panics {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         panic!("the sky is falling\nERROR it is all your fault\u{1b}[31m");
     }
 }

@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Passes;
 
 impl image_cache_guest_hostile::Hostile for Passes {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let large = &[Error::TooLarge];
         stopped("a long statement", sql::query(&statement("-".repeat(1 << 20))), large);
         let blob = Value::Blob(vec![0; 8 << 20]);

@@ -21,7 +21,7 @@ fn expressions(steps: u32) -> String {
 }
 
 impl image_cache_guest_hostile::Hostile for Prepares {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         for n in 0..28 {
             let from = if n == 0 { "t".into() } else { format!("v{n}") };

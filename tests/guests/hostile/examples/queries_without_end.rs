@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Endless;
 
 impl image_cache_guest_hostile::Hostile for Endless {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r";
         loop {
             stopped("an endless query", sql::query(&statement(endless)), &[Error::TooLarge]);

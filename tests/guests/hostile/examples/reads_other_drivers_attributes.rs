@@ -9,7 +9,7 @@ struct Snoops;
 impl image_cache_guest_hostile::Hostile for Snoops {
     const EXPORT: &'static str = "select-victims";
 
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let Some(file) = files::list_cached()?.next(1)?.pop() else { return Ok(()) };
         let id = file.image_id.as_str();
         let wrong = &[Error::InvalidArgument];
@@ -27,11 +27,11 @@ impl image_cache_guest_hostile::Hostile for Snoops {
             stopped(path, files::set_accessed(path, 1), wrong);
         }
         // The last two exist in the test: a directory, and a link to a file outside.
-        for stranger in ["nobody-cached-this", "a-directory", "a-link"] {
+        for id in ["nobody-cached-this", "a-directory", "a-link"] {
             let gone = &[Error::NotFound];
-            stopped(stranger, attributes::set(stranger, "hits", b"1"), gone);
-            stopped(stranger, files::set_accessed(stranger, 1), gone);
-            assert_eq!(files::stat(stranger), Ok(None), "not stopped: {stranger}");
+            stopped(id, attributes::set(id, "hits", b"1"), gone);
+            stopped(id, files::set_accessed(id, 1), gone);
+            assert_eq!(files::stat(id), Ok(None), "not stopped: {id}");
         }
         Ok(())
     }

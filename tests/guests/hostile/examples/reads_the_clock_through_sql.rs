@@ -24,7 +24,7 @@ const ATTEMPTS: [&str; 14] = [
 ];
 
 impl image_cache_guest_hostile::Hostile for Curious {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         for text in ATTEMPTS {
             let attempt = match text.starts_with("CREATE") {
                 true => sql::execute(&statement(text)).map(drop),

@@ -17,7 +17,7 @@ fn recurse(depth: u64) -> u64 {
 }
 
 impl image_cache_guest_hostile::Hostile for Recurses {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         black_box(recurse(1));
         Ok(())
     }

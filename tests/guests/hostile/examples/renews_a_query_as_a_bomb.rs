@@ -9,7 +9,7 @@ struct Renews;
 const STEPS: usize = 22;
 
 impl image_cache_guest_hostile::Hostile for Renews {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS v0(x)"))?;
         for n in 0..=STEPS {
             sql::execute(&statement(format!("DROP VIEW IF EXISTS v{}", n + 1)))?;

@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Mumbles;
 
 impl image_cache_guest_hostile::Hostile for Mumbles {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         // SAFETY: it is intentionally not UTF-8; no code in this guest reads it.
         Err(Error::Other(unsafe { String::from_utf8_unchecked(vec![b'a', 0xff, 0xfe, 0xc0]) }))
     }

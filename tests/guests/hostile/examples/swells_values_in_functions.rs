@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Swells;
 
 impl image_cache_guest_hostile::Hostile for Swells {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         // Small results first: a result that is refused because of its size was created before.
         for small in
             ["json_pretty('[1]')".to_string(), format!("concat({})", vec!["1"; 33].join(", "))]

@@ -33,7 +33,7 @@ use besides::exports::hostile::besides::things::Thing;
 struct Grasping;
 
 impl image_cache_guest_hostile::Hostile for Grasping {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         loop {
             std::mem::forget(Thing::new(besides::Things));
         }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 struct Greedy;
 
 impl image_cache_guest_hostile::Hostile for Greedy {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         let mut taken = Vec::new();
         loop {
             taken.push(black_box(vec![1u8; 1 << 20]));

@@ -39,7 +39,7 @@ const REFUSED: [&str; 5] = [
 ];
 
 impl image_cache_guest_hostile::Hostile for Tampers {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         for text in DENIED {
             stopped(text, sql::query(&statement(text)), &[Error::Denied]);

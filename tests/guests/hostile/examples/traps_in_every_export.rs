@@ -6,7 +6,7 @@ use image_cache_driver_sdk::prelude::*;
 struct Traps;
 
 impl image_cache_guest_hostile::Hostile for Traps {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         #[cfg(target_arch = "wasm32")]
         core::arch::wasm32::unreachable();
         #[cfg(not(target_arch = "wasm32"))]

@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Vacuums;
 
 impl image_cache_guest_hostile::Hostile for Vacuums {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         for text in ["VACUUM", "VACUUM INTO '../../../copy.db'", "VACUUM INTO 'queue/copy'"] {
             stopped(text, sql::execute(&statement(text)), &[Error::Denied]);
         }

@@ -7,7 +7,7 @@ use image_cache_guest_hostile::{statement, stopped};
 struct Heavy;
 
 impl image_cache_guest_hostile::Hostile for Heavy {
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         sql::execute(&statement("CREATE TABLE IF NOT EXISTS t(x)"))?;
         let numbers =
             "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 100000)";

@@ -13,7 +13,7 @@ pub trait Hostile: Default + 'static {
     const EXPORT: &'static str = "record-cached";
 
     /// Runs before the work of that export.
-    fn strike() -> Result<(), Error> {
+    fn misbehave() -> Result<(), Error> {
         Ok(())
     }
 
@@ -70,7 +70,7 @@ pub struct Records<H> {
 impl<H: Hostile> Records<H> {
     pub fn describe() -> Description {
         // This function cannot return an error.
-        let _ = strike::<H>("describe");
+        let _ = misbehave::<H>("describe");
         Description { name: "hostile".into(), version: env!("CARGO_PKG_VERSION").into() }
     }
 
@@ -79,23 +79,23 @@ impl<H: Hostile> Records<H> {
         options.finish()?;
         EXPORT.set(export);
         let failed = |error| ConfigurationError::Other(error_words(&error).into());
-        strike::<H>("configure").map_err(failed)?;
+        misbehave::<H>("configure").map_err(failed)?;
         Ok(Self::default())
     }
 
     pub fn is_cacheable(&mut self) -> Result<bool, Error> {
-        strike::<H>("is-cacheable")?;
+        misbehave::<H>("is-cacheable")?;
         Ok(true)
     }
 
     pub fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        strike::<H>("record-cached")?;
+        misbehave::<H>("record-cached")?;
         self.images.insert(image.image_id.clone(), image);
         Ok(())
     }
 
     pub fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
-        strike::<H>("record-hits")?;
+        misbehave::<H>("record-hits")?;
         for hit in hits {
             if let Some(image) = self.images.get_mut(&hit.image_id) {
                 image.hits += 1;
@@ -106,13 +106,13 @@ impl<H: Hostile> Records<H> {
     }
 
     pub fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
-        strike::<H>("forget")?;
+        misbehave::<H>("forget")?;
         self.images.retain(|id, _| !image_ids.contains(id));
         Ok(())
     }
 
     pub fn cached_image(&mut self, image_id: String) -> Result<Option<CachedImage>, Error> {
-        strike::<H>("get-cached-image")?;
+        misbehave::<H>("get-cached-image")?;
         Ok(self.hostile.record(self.images.get(&image_id).cloned()))
     }
 
@@ -121,20 +121,20 @@ impl<H: Hostile> Records<H> {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<CachedImage>, Error> {
-        strike::<H>("get-cached-images")?;
+        misbehave::<H>("get-cached-images")?;
         let rest = self.images.values().filter(|image| Some(&image.image_id) > after.as_ref());
         let page = rest.take(limit as usize).cloned().collect();
         Ok(self.hostile.page(page, after.as_deref(), limit))
     }
 
     pub fn cache_size(&mut self) -> Result<CacheSize, Error> {
-        strike::<H>("get-cache-size")?;
+        misbehave::<H>("get-cache-size")?;
         let bytes = self.images.values().map(|image| image.size).sum();
         Ok(self.hostile.size(CacheSize { images: self.images.len() as u64, bytes }))
     }
 
     pub fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        strike::<H>("select-victims")?;
+        misbehave::<H>("select-victims")?;
         let mut oldest = LruSelector::new(self.hostile.asked(request.clone()));
         for image in self.images.values() {
             oldest.offer(&image.image_id, image.size, image.last_accessed);
@@ -147,14 +147,14 @@ impl<H: Hostile> Records<H> {
         leftovers: Vec<Leftover>,
         stalled_before: u64,
     ) -> Result<Vec<Leftover>, Error> {
-        strike::<H>("select-leftovers")?;
+        misbehave::<H>("select-leftovers")?;
         let chosen = image_cache_driver_sdk::stalled_leftovers(leftovers, stalled_before);
         Ok(self.hostile.leftovers(chosen))
     }
 }
 
-fn strike<H: Hostile>(export: &str) -> Result<(), Error> {
-    if EXPORT.with_borrow(|chosen| chosen == export) { H::strike() } else { Ok(()) }
+fn misbehave<H: Hostile>(export: &str) -> Result<(), Error> {
+    if EXPORT.with_borrow(|chosen| chosen == export) { H::misbehave() } else { Ok(()) }
 }
 
 /// Exports the records of this [`Hostile`] as a driver.

@@ -16,7 +16,7 @@ fn an_image_that_is_used_often_outlives_one_that_was_used_last() -> Tested {
 }
 
 #[test]
-fn old_fame_fades_with_time() -> Tested {
+fn old_hits_count_less_with_time() -> Tested {
     let Some(trial) = Trial::new(&LRFU, &[("half-life", "24h")])? else { return Ok(()) };
     trial.add("often", MIB, 0)?;
     trial.hit("often", 1..=15)?;
@@ -65,7 +65,7 @@ fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
     trial.hit("single", seconds)?;
     let hit = |second| Hit { image_id: super::id("batch"), at: super::at(second) };
     trial.driver.record_hits(&seconds.map(hit))?;
-    let [batch, single] = ["batch", "single"].map(|name| fame(&trial, name));
+    let [batch, single] = ["batch", "single"].map(|name| hits_and_last_use(&trial, name));
     let ((exponent, mantissa), (other_exponent, other)) = (batch?, single?);
     assert_eq!(exponent, other_exponent);
     assert!((mantissa - other).abs() < 1e-9, "{mantissa} and {other}");
@@ -74,7 +74,7 @@ fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
 }
 
 /// Exponent and mantissa in the driver's database.
-fn fame(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
+fn hits_and_last_use(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
     let drivers = trial.config.dir.join(".image-cache/drivers");
     let is_database = |name: &str| !name.ends_with("-wal") && !name.ends_with("-shm");
     let mut names = std::fs::read_dir(&drivers)?.flatten().map(|entry| entry.file_name());
@@ -85,7 +85,7 @@ fn fame(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
 }
 
 #[test]
-fn another_half_life_forgets_the_fame_and_keeps_the_order_of_last_use() -> Tested {
+fn a_shorter_half_life_forgets_the_hits_and_keeps_the_order_of_last_use() -> Tested {
     let options = [("half-life", "365d")];
     let Some(mut trial) = Trial::new(&LRFU, &options)? else { return Ok(()) };
     trial.add("often", MIB, 0)?;

@@ -1,6 +1,6 @@
 //! Queued images are fetched: in order, a limited number at a time, again after a failure, and never twice.
 
-use image_cache_tests::http::{GlanceOrigin, Request};
+use image_cache_tests::http::{GlanceOrigin, Request, free_address};
 use image_cache_tests::serving::{Service, Setup, replace};
 use image_cache_tests::{Tested, bytes, md5_hex, until, wrong_md5};
 use serde_json::{Value, json};
@@ -222,6 +222,12 @@ fn prefetch_does_one_round_and_reports_each_image() -> Tested {
     let (code, answer) = prefetch()?;
     assert_eq!((code, &answer[0]["cached"]), (Some(1), &json!(false)));
     assert!(answer[0]["reason"].as_str().is_some_and(|reason| reason.contains("404")), "{answer}");
+    let nobody = format!("http://{}", free_address()?);
+    let mut command = setup.command(&["--format", "json", "prefetch", "--upstream", &nobody]);
+    let answer: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let reason = answer[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("the upstream cannot be reached"), "{answer}");
+    assert!(!reason.contains("responded"), "{answer}");
     assert!(setup.run(&["queue", "list"])?.contains("gone"));
     assert!(setup.run(&["list"])?.contains("30000") || setup.run(&["list"])?.contains("29."));
     Ok(())

@@ -125,7 +125,7 @@ fn systemd_finds_nothing_wrong() -> Tested {
         let name = path.file_name().ok_or("a file has a name")?;
         std::fs::write(
             scratch.path().join(name),
-            unit.replace("/usr/bin/image-cache", "/bin/true"),
+            unit.replace("/usr/local/bin/image-cache", "/bin/true"),
         )?;
     }
     let files: Vec<PathBuf> =

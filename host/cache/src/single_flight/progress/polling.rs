@@ -43,8 +43,8 @@ impl Progress {
         (!state.has_moved(position)).then(look)
     }
 
-    /// Pings the task that reads the source; false if it has not answered the previous ping.
-    pub fn ping(&self) -> bool {
+    /// Pings the task that reads the source; false if it has not answered the previous check_writer.
+    pub fn check_writer(&self) -> bool {
         let mut state = self.state();
         let answered = !std::mem::replace(&mut state.owes_pong, true);
         let pump_waker = state.pump_waker.take();

@@ -4,9 +4,10 @@ mod lock_file;
 
 use crate::error::CliError;
 use crate::exit::Code;
-use crate::output::print;
+use crate::output::Format;
 use anyhow::{Context, bail};
 use include_dir::{Dir, DirEntry, include_dir};
+use serde::Serialize;
 use std::path::Path;
 use std::{fs, io};
 
@@ -40,7 +41,13 @@ const KEYWORDS: [&str; 39] = [
     "unsafe", "use", "where", "while",
 ];
 
-pub fn new(name: &str) -> anyhow::Result<Code> {
+/// The output of `driver new`.
+#[derive(Serialize)]
+struct NewAnswer<'a> {
+    directory: &'a str,
+}
+
+pub fn new(format: Format, name: &str) -> anyhow::Result<Code> {
     if let Some(fault) = fault(name) {
         return Err(CliError::Usage(format!("{name:?} cannot be a driver's name: {fault}")).into());
     }
@@ -57,7 +64,7 @@ pub fn new(name: &str) -> anyhow::Result<Code> {
         let _ = fs::remove_dir_all(folder);
         return Err(error.context(format!("cannot write the crate {name}")));
     }
-    print(words(name).as_bytes())?;
+    format.print(&NewAnswer { directory: name }, |_| words(name))?;
     Ok(Code::Done)
 }
 

@@ -2,8 +2,8 @@
 
 use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
-use image_cache_store::Directory;
 use image_cache_store::sync::{TimedLock, TimedLockGuard};
+use image_cache_store::{Directory, names};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
@@ -58,5 +58,5 @@ impl Drop for AttributesLockGuard<'_> {
 
 /// Opens the file; creates it if it is missing.
 pub(super) fn open(directory: &Directory) -> io::Result<File> {
-    directory.open_own("attributes.lock")
+    directory.open_own(names::ATTRIBUTES_LOCK)
 }

@@ -47,6 +47,12 @@ impl Location {
         identity_below(&self.directory, Path::new(&self.name))
     }
 
+    /// Whether the database's file has no bytes. SQLite writes its first page when it sets the journal mode.
+    pub fn is_empty(&self) -> bool {
+        let file = stat(&self.directory, Path::new(&self.name)).ok().flatten();
+        file.is_some_and(|file| file.st_size == 0)
+    }
+
     /// Bytes of the write-ahead log.
     pub fn log_bytes(&self) -> u64 {
         self.bytes(&self.log)

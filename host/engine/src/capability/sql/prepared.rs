@@ -57,6 +57,7 @@ mod tests {
 
     #[test]
     fn no_more_texts_count_as_prepared_than_the_connection_caches() {
+        memory::count_by_thread();
         let connection = Connection::open_in_memory().expect("a database");
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
         let (mut prepared, interrupt) = (Prepared::default(), interrupt());

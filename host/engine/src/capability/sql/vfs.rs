@@ -5,6 +5,7 @@
 //! begin with a handle of the directory ([`PREFIX`]). The host first checks the file through a descriptor that only refers to it,
 //! and then opens that file, so that it cannot be replaced in between. Other databases of the process are opened as usual.
 
+use super::memory;
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -39,7 +40,12 @@ static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 /// The VFS, created at first use; `None` if SQLite has no Unix VFS to copy.
 pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
-    IS_REGISTERED.get_or_init(|| register().is_some()).then_some(NAME)
+    let register = || {
+        // Before SQLite is used.
+        memory::count_by_thread();
+        register().is_some()
+    };
+    IS_REGISTERED.get_or_init(register).then_some(NAME)
 }
 
 fn register() -> Option<()> {

@@ -33,11 +33,20 @@ impl InstanceSlot {
 
     /// Drops an instance whose database was removed or replaced; returns whether it did.
     pub fn drop_replaced(&mut self) -> bool {
-        let is_replaced = self.instance.as_mut().is_some_and(Instance::close_replaced_database);
-        if is_replaced {
+        self.retire_if(Instance::close_replaced_database)
+    }
+
+    /// The same, also if the database's file was emptied. This check takes longer.
+    pub fn drop_replaced_or_emptied(&mut self) -> bool {
+        self.drop_replaced() || self.retire_if(Instance::close_emptied_database)
+    }
+
+    fn retire_if(&mut self, has_closed: fn(&mut Instance) -> bool) -> bool {
+        let has_closed = self.instance.as_mut().is_some_and(has_closed);
+        if has_closed {
             self.retire();
         }
-        is_replaced
+        has_closed
     }
 
     /// Drops the instance, and keeps the state that the next one can use.

@@ -4,6 +4,7 @@ use crate::commands::driver::lookup::{as_file, is_built_in};
 use crate::error::CliError;
 use crate::exit::print_message;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
 use std::path::Path;
 
@@ -12,9 +13,8 @@ pub struct CheckArgs {
     /// A component's path, or a built-in or configured name
     #[arg(value_name = "NAME|FILE")]
     name: String,
-    /// Grant this, and nothing else; may be repeated: sql, attributes, files or wasi [default: what the
-    /// configuration grants; a file gets what it imports]
-    #[arg(long = "grant", value_name = "GRANT")]
+    /// Grant this, and nothing else; may be repeated [default: what the configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = grant_parser())]
     grants: Vec<Grant>,
     /// Configure the driver with this as well; may be repeated
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
@@ -22,6 +22,11 @@ pub struct CheckArgs {
     /// Also run the cases for drivers that evict the least recently accessed image first
     #[arg(long)]
     pub lru: bool,
+}
+
+fn grant_parser() -> impl TypedValueParser<Value = Grant> {
+    PossibleValuesParser::new(Grant::ALL.iter().map(|grant| grant.name()))
+        .try_map(|name| name.parse::<Grant>())
 }
 
 fn option(text: &str) -> Result<(String, String), String> {

@@ -75,6 +75,24 @@ fn a_database_deleted_during_service_is_created_again_and_a_file_added_by_hand_i
 }
 
 #[test]
+fn an_emptied_database_is_created_again_and_other_programs_can_use_the_cache() -> Tested {
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    let service = setup.serve(&origin.url(), &["--prune-every", "0"])?;
+    origin.put("a", bytes(1, 40_000));
+    get(service.clients, "/v2/images/a/file")?;
+    assert!(until(|| service.cached() == ["a"]), "{}", service.log());
+    let database = setup.dir().join("cache.db");
+    std::fs::File::options().write(true).open(&database)?.set_len(0)?;
+    assert!(until(|| database.metadata().is_ok_and(|file| file.len() > 0)), "{}", service.log());
+    assert!(setup.run(&["list"])?.contains('a'));
+    assert_eq!(service.cached(), ["a"]);
+    let answer = get(service.clients, "/v2/images/a/file")?;
+    assert_eq!((answer.status, answer.header("x-cache")), (200, Some("hit")));
+    Ok(())
+}
+
+#[test]
 fn a_fetch_that_makes_the_images_too_many_has_them_pruned_at_once_and_numbers_tell_the_bound()
 -> Tested {
     let setup = Setup::new();
