@@ -88,6 +88,9 @@ const METHODS: [&str; 6] = [
     ".read_link()",
 ];
 
+/// Methods of a path and of an open file or an entry: only those of a path are faults.
+const METHODS_OF_BOTH: [&str; 4] = [".is_file()", ".is_dir()", ".is_symlink()", ".metadata()"];
+
 /// Checks every file of the library and the service.
 pub fn check() -> Result<()> {
     println!("\n=== Paths below the cache directory: {ROOT}");
@@ -143,8 +146,8 @@ fn calls(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in ours.lines().enumerate() {
         let code = line.split("//").next().unwrap_or_default();
-        let imports_options = code.contains("use std::fs::") && code.contains("OpenOptions");
-        if imports_options
+        if imports_path_call(code)
+            || METHODS_OF_BOTH.iter().any(|method| is_of_path(code, method))
             || CALLS.iter().any(|call| begins_word(code, call))
             || METHODS.iter().any(|method| code.contains(method))
         {
@@ -152,6 +155,24 @@ fn calls(text: &str) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+/// Whether a line imports a function that takes a path, or the options to open one.
+fn imports_path_call(code: &str) -> bool {
+    let Some((_, imported)) = code.split_once("use std::fs::") else { return false };
+    let names = imported.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let names = names.filter(|name| !name.is_empty() && *name != "self");
+    names.into_iter().any(|name| name == "OpenOptions" || name.starts_with(char::is_lowercase))
+}
+
+/// Whether a method is called on something whose name says that it is a path.
+fn is_of_path(code: &str, method: &str) -> bool {
+    code.match_indices(method).any(|(at, _)| {
+        let receiver = &code[..at];
+        let is_call = receiver.ends_with(')')
+            && ["path_of(", "join(", "Path::new("].iter().any(|it| receiver.contains(it));
+        is_call || ["path", "path()", "folder", "dir"].iter().any(|name| receiver.ends_with(name))
+    })
 }
 
 /// Whether the text contains the call, and not only as the end of a longer name, as in `beneath_fs::read(`.
@@ -174,6 +195,11 @@ mod tests {
             "use std::fs::{self, OpenOptions};",
             "let file = File::open(path)?;",
             "if path.exists() {",
+            "use std::fs::read;",
+            "use std::fs::{File, read_to_string};",
+            "if self.path.is_file() {",
+            "let found = directory.path_of(name).metadata()?;",
+            "if dir.join(name).is_dir() {",
             "use std::os::unix::fs::{chown, fchown};",
             "rustix::fs::openat(CWD, path, flags, mode)?",
         ] {
@@ -183,6 +209,9 @@ mod tests {
             "rustix::fs::renameat(&self.dir, &new, &self.dir, name)?;",
             "let stat = rustix::fs::fstat(&file)?;",
             "use cap_std::fs::{Dir, OpenOptions};",
+            "use std::fs::{self, File, TryLockError};",
+            "let size = file.metadata()?.len();",
+            "if metadata.is_file() {",
             "// what std::fs::read(path) would do",
             "fn a() {}\n#[cfg(test)]\nmod tests { fn f() { std::fs::write(path, b\"\") } }",
         ] {

@@ -12,7 +12,8 @@ use std::io::{self, Read};
 ///
 /// It ends only after a complete, verified image. If the bytes are not the expected ones, it returns an error of kind
 /// [`InvalidData`](io::ErrorKind::InvalidData) with an [`Error`](crate::Error) inside, instead of the last byte. After an error,
-/// all further reads fail.
+/// all further reads fail. If it is dropped before its end, the image is not cached, and the bytes that had arrived are
+/// moved to `invalid/`.
 pub struct CachingReader<R> {
     source: R,
     state: TeeState,

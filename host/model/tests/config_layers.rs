@@ -168,7 +168,10 @@ fn faults_in_an_oslo_file_name_the_line_and_the_key() {
         ),
         ("image_cache_dir =", ":2: image_cache_dir: found \"\""),
         ("a stray line\nimage_cache_dir = /c", ":2: found \"a stray line\""),
-        ("image_cache_dir = /c\nnever assigned", "accepted: an oslo.config file"),
+        (
+            "image_cache_dir = /c\nnever assigned",
+            ":3: found \"never assigned\"; accepted: [section]",
+        ),
     ] {
         let error = from_file("a.conf", &format!("[DEFAULT]\n{text}\n")).unwrap_err();
         assert_eq!(error.faults.len(), 1, "{error}");

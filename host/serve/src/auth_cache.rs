@@ -21,6 +21,10 @@ const NO_CREDENTIALS: [HeaderName; 5] = [
 ];
 
 /// What the upstream has authorised, and until when each entry is valid.
+///
+/// The profile `glance` consults it before it asks Glance. An entry is valid for one image and for one set of credentials, of which
+/// only a digest is kept; it ends after the time that the operator set, and when an image is changed through the service.
+/// The default time is 0: then it is always empty. Losing an entry costs a request and permits nothing.
 #[derive(Debug)]
 pub struct AuthCache {
     ttl: Duration,

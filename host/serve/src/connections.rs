@@ -10,6 +10,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// The connections of one listener.
+///
+/// It bounds them, because each needs descriptors that cached reads need as well. The listener asks it for room before it serves a
+/// connection; without room it closes idle connections first. A connection counts until its slot is dropped, also after a
+/// panic.
 #[derive(Debug, Default)]
 pub struct Connections {
     limit: usize,

@@ -24,6 +24,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
 /// The stored responses of all images. Methods that read or write files may block.
+///
+/// It exists because the cache stores bytes and a checksum, but a client must also get the header fields, and the service must
+/// know when it has to ask the upstream. It promises that a response is used only for the file that it describes (by size
+/// and modification time), that a response which was invalidated is not used before it is revalidated, and that a response
+/// which cannot be read counts as missing, never as fresh. The profiles call it for each request; the maintenance sweeps it.
+/// Each change is written to a file before it is used, so dropping the store loses nothing.
 #[derive(Debug)]
 pub struct ResponseStore {
     cache: ImageCache,

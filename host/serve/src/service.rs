@@ -25,7 +25,10 @@ use image_cache::{ImageCache, names};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The state that all parts of the service share.
+/// The state that all parts of the service share: the cache, the upstream, the options, and what is remembered between requests.
+///
+/// The listeners, the prefetcher and the maintenance each have a handle; the last one that is dropped closes the cache. Code that may
+/// block runs through [`run`](Self::run), never on a thread of the runtime.
 pub struct Service {
     pub cache: AsyncImageCache,
     pub upstream: Upstream,

@@ -36,6 +36,10 @@ const MOST_IDLE: usize = 32;
 const MOST_HEADERS: usize = 512;
 
 /// The HTTP client for the upstream.
+///
+/// Every request of the service goes through [`send`](Self::send), so these rules apply to all: connection-specific fields are
+/// removed, no URL outside the base path is requested, each wait has a timeout, and a request is repeated only if it is safe to do
+/// so. Dropping a response closes its connection, because the rest of the body is unread.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Body>,
     /// The same, with a new connection for each request.

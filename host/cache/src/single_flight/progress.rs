@@ -131,6 +131,11 @@ impl Progress {
         self.wake(state);
     }
 
+    /// Forgets that the writer made no progress: its fill was dropped and ends soon, and a follower then takes over.
+    pub fn note_dropped(&self) {
+        self.state().stuck_at = None;
+    }
+
     /// Whether it is known to make no progress, and has written nothing since.
     pub fn is_stuck(&self) -> bool {
         self.state().is_stuck()

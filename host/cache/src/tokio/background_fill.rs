@@ -20,6 +20,11 @@ use tokio::task::JoinHandle;
 type IdleFill = OffRuntime<QueuedFill>;
 
 /// A running fetch that is written in the background.
+///
+/// The task that reads the source must not block, and writing to a disk may: this type collects the chunks, and a thread that may
+/// block writes them, one batch at a time, in order. So the source is read ahead of the disk by at most the bytes that are
+/// pending. [`finish`](Self::finish) waits for the last batch and publishes the image. If it is dropped before that, the fill
+/// writes the pending chunks and moves its file to `invalid/`, on a thread that may block.
 pub(super) struct BackgroundFill {
     state: FeedState,
     /// Chunks that arrived since the background task started its last write.
@@ -169,6 +174,13 @@ impl BackgroundFill {
             }
             FeedState::Lost => Err(Error::RuntimeStopped),
         }
+    }
+}
+
+impl Drop for BackgroundFill {
+    fn drop(&mut self) {
+        // The fill itself ends on another thread.
+        self.progress.note_dropped();
     }
 }
 

@@ -290,6 +290,8 @@ fn every_configuration_in_the_documentation_is_accepted() {
                 continue;
             }
             configurations += 1;
+            // A digest that the page leaves out.
+            let block = block.replace("\"…\"", &format!("\"{}\"", "0".repeat(64)));
             fs::write(stranger.folder.join("configuration.toml"), block).expect("it is writable");
             stranger.run("image-cache --config configuration.toml driver list");
         }

@@ -58,7 +58,7 @@ macro_rules! grants {
 
             /// What the option accepts.
             pub(super) const ACCEPTED: &str =
-                concat!("an array with any of \"", $first, "\"" $(, ", \"", $other, "\"")*);
+                concat!("an array of \"", $first, "\"" $(, ", \"", $other, "\"")*);
 
             /// The name in a configuration.
             pub fn name(self) -> &'static str {

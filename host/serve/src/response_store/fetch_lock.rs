@@ -16,6 +16,11 @@ use tokio::sync::watch;
 const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// The lock on the fetch of an image, held by the request that asks the upstream.
+///
+/// It exists so that many requests for one image cost one request to the upstream. Its holder must [release](release) it with
+/// the outcome as soon as the header of the response is known; all waiting requests then act on that outcome. If it is dropped
+/// before that (the client left, or an error), the outcome is unknown: the waiting requests try again, and one of them gets the
+/// lock.
 #[derive(Debug)]
 pub struct FetchLock {
     id: String,

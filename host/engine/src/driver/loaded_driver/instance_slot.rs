@@ -6,6 +6,10 @@ use crate::driver::instance::{Instance, InstanceTemplate};
 use std::time::Instant;
 
 /// The instance, or the state for the next one.
+///
+/// A trap or a deadline makes an instance unusable, but its database should stay open and its peaks should be kept: the slot moves
+/// this state from one instance to the next. It is empty only before the first call and while a call creates an instance.
+/// Dropping it closes the database.
 #[derive(Default)]
 pub(super) struct InstanceSlot {
     pub instance: Option<Instance>,
