@@ -14,12 +14,13 @@ use super::cache_lookup::{LookupResult, look_up};
 use super::cache_status::{CacheStatus, Reason};
 use super::proxy::{self, CacheAnswer, ImageGet, ProxyProfile};
 use super::range::Part;
+use super::response::upstream_failed;
 use super::response_store::ResponseStore;
 use super::serve_hit::serve_hit;
 use super::serve_inflight::serve_in_flight;
 use super::service::Service;
 use super::stored_response::{CONTENT_MD5, StoredResponse};
-use super::upstream::IsFramed;
+use super::upstream::{IsFramed, UpstreamError};
 use super::{response, stored_fields};
 use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
@@ -66,8 +67,8 @@ struct GlanceProfile {
     record: Option<Arc<Record>>,
     /// Whether Glance has authorised this download.
     is_authorized: bool,
-    /// Whether Glance is unreachable, so that a cached image is served stale.
-    is_unreachable: bool,
+    /// Why Glance did not respond: a cached image may be served stale.
+    unreachable: Option<UpstreamError>,
 }
 
 impl ProxyProfile for GlanceProfile {
@@ -85,9 +86,10 @@ impl ProxyProfile for GlanceProfile {
     async fn authorize(&mut self) -> Option<Response<Body>> {
         match self.decide().await {
             AuthDecision::Denied(response) => Some(response),
-            AuthDecision::Unreachable(response) => {
-                self.is_unreachable = true;
-                Some(self.hit(None).await.unwrap_or(response))
+            AuthDecision::Unreachable(error) => {
+                let failed = upstream_failed(&error);
+                self.unreachable = Some(error);
+                Some(self.hit(None).await.unwrap_or(failed))
             }
             AuthDecision::Allowed(record) => {
                 self.record = record;
@@ -111,6 +113,10 @@ impl ProxyProfile for GlanceProfile {
         }
         if response.is_none() {
             response = self.serve_running().await;
+        }
+        // Another request to Glance would take as long.
+        if response.is_none() {
+            response = self.unreachable.as_ref().map(upstream_failed);
         }
         response.map_or(CacheAnswer::Ask(None), CacheAnswer::Respond)
     }
@@ -192,13 +198,13 @@ impl ProxyProfile for GlanceProfile {
 
 impl GlanceProfile {
     fn new(get: ImageGet) -> GlanceProfile {
-        GlanceProfile { get, record: None, is_authorized: false, is_unreachable: false }
+        GlanceProfile { get, record: None, is_authorized: false, unreachable: None }
     }
 
     /// The cached image, if it is the one of this record.
     async fn hit(&self, record: Option<&Record>) -> Option<Response<Body>> {
         let ImageGet { service, request, .. } = &self.get;
-        let (known, is_unreachable) = (record.cloned(), self.is_unreachable);
+        let (known, is_unreachable) = (record.cloned(), self.unreachable.is_some());
         let is_usable = move |stored: &StoredResponse| {
             let control = stored.cache_control();
             // Glance sends no directives, but a proxy in front of it may.
@@ -213,7 +219,7 @@ impl GlanceProfile {
         match look_up(&self.get, is_usable).await {
             LookupResult::Hit(hit) => Some(serve_hit(&self.get, hit, CacheStatus::Hit)),
             LookupResult::NotFound => None,
-            LookupResult::Unusable(_) if self.is_unreachable => None,
+            LookupResult::Unusable(_) if self.unreachable.is_some() => None,
             LookupResult::Unusable(stored) if record.is_none() => {
                 Box::pin(self.confirm_by_record(&stored)).await
             }
@@ -227,17 +233,17 @@ impl GlanceProfile {
     /// Compares an image with Glance's record of it: an earlier version stored it, or it must not be served stale.
     async fn confirm_by_record(&self, stored: &Arc<StoredResponse>) -> Option<Response<Body>> {
         let record = match self.fetch_record().await {
-            AuthDecision::Denied(response) | AuthDecision::Unreachable(response) => {
-                return Some(response);
-            }
+            AuthDecision::Denied(response) => return Some(response),
+            AuthDecision::Unreachable(error) => return Some(upstream_failed(&error)),
             AuthDecision::Allowed(record) => record?,
         };
         if record.matches(stored) {
             let mut confirmed = StoredResponse::clone(stored);
             confirmed.confirm(&HeaderMap::new());
             let ImageGet { service, request, .. } = &self.get;
+            let epoch = request.epoch;
             let store = move |responses: &ResponseStore, _: &ImageCache, id: &str| {
-                Ok(responses.store(id, confirmed))
+                Ok(responses.store_if_unchanged(id, confirmed, epoch))
             };
             // It fails only if the runtime stops.
             let _ = service.run(&request.id, store).await;

@@ -1,5 +1,6 @@
 //! Prunes and cleans the cache: when a fetched image has made it too large, and at intervals.
 
+use super::options::Profile;
 use super::service::Service;
 use super::signals::Stop;
 use image_cache::{Cleaned, ImageCache, Pruned};
@@ -24,7 +25,8 @@ pub async fn run(service: Arc<Service>, mut stop: Stop) {
     let mut cached = service.cache.counters().fills_cached;
     let mut looks = 0u32;
     // An earlier version may have cached such images.
-    remove_ids_with_credentials(&service).await;
+    let started = Arc::clone(&service);
+    tokio::spawn(async move { remove_ids_with_credentials(&started).await });
     loop {
         tokio::select! {
             () = due(prune_at) => prune_at = prune_until_next(&service).await,
@@ -97,19 +99,25 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
 
 /// Removes the images and the queue entries whose ids show a credential.
 async fn remove_ids_with_credentials(service: &Arc<Service>) {
+    if service.options.origin.profile != Profile::Plain {
+        return;
+    }
     let owner = Arc::clone(service);
     let remove = move |cache: &ImageCache| {
         let cached = cache.cached_images()?.into_iter().map(|image| image.image_id);
         let ids = cached.chain(cache.queued_images()?).map(|id| id.to_string());
         for id in ids.filter(|id| owner.shows_credential(id)) {
-            cache.delete_queued_image(&id)?;
-            cache.delete_cached_image(&id)?;
+            let removed = cache.delete_queued_image(&id).and(cache.delete_cached_image(&id));
+            if let Err(error) = removed {
+                tracing::warn!(%error, "an image whose id shows a credential cannot be removed");
+                continue;
+            }
             owner.responses.discard(&id);
         }
         Ok(())
     };
     if let Err(error) = service.cache.run(remove).await {
-        tracing::warn!(%error, "cannot remove images whose ids show a credential");
+        tracing::warn!(%error, "cannot look for images whose ids show a credential");
     }
 }
 

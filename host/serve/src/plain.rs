@@ -121,10 +121,8 @@ impl ProxyProfile for PlainProfile {
         let lookup = CacheLookup::new(&self.get, true);
         let looked_up = service.run(&request.id, move |responses, cache, id| {
             let found = lookup.run(cache, |_| true)?;
-            // An image without a stored response cannot be revalidated.
-            if matches!(found, LookupResult::NotFound) && responses.has_none(id)? {
-                tracing::info!(image = %id, "no stored response belongs to the cached file; the image is fetched again");
-                cache.delete_cached_image(id)?;
+            if matches!(found, LookupResult::NotFound) {
+                responses.delete_without_response(id)?;
             }
             let LookupResult::Hit(hit) = found else { return Ok(seen.is_some()) };
             Ok(seen != Some((hit.stored.begun, hit.stored.confirmed)))

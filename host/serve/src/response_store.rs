@@ -201,14 +201,23 @@ impl ResponseStore {
         in_memory.or_else(|| Some(self.files.load::<StoredResponse>(id).ok()??.modified))
     }
 
-    /// Whether the cached image certainly has no response: none is stored, or it describes another file, for example because
-    /// the directory was copied.
-    pub fn has_none(&self, id: &str) -> image_cache::Result<bool> {
-        let Some(reader) = self.cache.open_for_read(id)? else { return Ok(false) };
-        let Ok(modified) = reader.modified() else { return Ok(false) };
-        let find = || self.lookup(id, reader.image_size(), modified.into());
+    /// Deletes the cached image if it certainly has no response: none is stored, or it describes another file, for example because
+    /// the directory was copied. Such an image cannot be revalidated.
+    pub fn delete_without_response(&self, id: &str) -> image_cache::Result<()> {
+        let modified = || -> image_cache::Result<_> {
+            let reader = self.cache.open_for_read(id)?;
+            Ok(reader.and_then(|reader| Some((reader.image_size(), reader.modified().ok()?))))
+        };
+        let Some((size, judged)) = modified()? else { return Ok(()) };
+        let find = || self.lookup(id, size, judged.into());
         // Another service may have moved it from the images in flight to the cached ones during the first search.
-        Ok(self.in_flight(id).is_none() && (0..2).all(|_| matches!(find(), Ok(None))))
+        let has_none = self.in_flight(id).is_none() && (0..2).all(|_| matches!(find(), Ok(None)));
+        // Another process may have published another image meanwhile.
+        if has_none && modified()? == Some((size, judged)) {
+            tracing::info!(image = %id, "no stored response belongs to the cached file; the image is fetched again");
+            self.cache.delete_cached_image(id)?;
+        }
+        Ok(())
     }
 
     /// Keeps a response in memory; marks it as invalid if its fetch became invalid since the response was taken from it.

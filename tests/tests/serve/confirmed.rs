@@ -1,11 +1,14 @@
 //! What a 304 of the upstream proves, and what it changes.
 
-use image_cache_tests::http::{Origin, Request, data, reply_with_file, write_head};
+use image_cache_tests::http::{Glance, Origin, Request, data, reply_with_file, write_head};
 use image_cache_tests::serving::Served;
 use image_cache_tests::{Tested, bytes};
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 const PLAIN: [&str; 2] = ["--profile", "plain"];
 const ALWAYS: [&str; 4] = ["--profile", "plain", "--authorise", "always"];
@@ -104,7 +107,6 @@ fn a_304_sets_no_field_that_is_for_one_client() -> Tested {
 
 #[test]
 fn an_image_that_must_be_revalidated_is_not_served_stale_in_the_glance_profile_either() -> Tested {
-    use image_cache_tests::http::Glance;
     let image = bytes(6, 1000);
     let controls = [
         ("max-age=600, must-revalidate", 0),
@@ -148,7 +150,7 @@ fn an_image_whose_file_was_touched_copied_or_changed_is_fetched_again() -> Teste
         served.get("/a")?.assert_is(200, "hit", &image);
         let path = served.temp.path("a");
         match change {
-            "touched" => std::fs::File::open(&path)?.set_modified(std::time::SystemTime::now())?,
+            "touched" => std::fs::File::open(&path)?.set_modified(SystemTime::now())?,
             "copied" => {
                 std::fs::copy(&path, path.with_extension("new"))?;
                 std::fs::rename(path.with_extension("new"), &path)?;
@@ -160,5 +162,35 @@ fn an_image_whose_file_was_touched_copied_or_changed_is_fetched_again() -> Teste
         assert!(served.is_cached("a"), "{change}");
         served.get("/a")?.assert_is(200, "hit", &image);
     }
+    Ok(())
+}
+
+#[test]
+fn a_stale_image_that_glance_does_not_confirm_costs_one_wait_for_glance() -> Tested {
+    let image = bytes(9, 1000);
+    let (glance, copy) = (Glance::with("a", &image), image.clone());
+    let is_hanging = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&is_hanging);
+    let origin = Origin::new(move |request: &Request, output| {
+        if !request.target.ends_with("/file") {
+            return glance.answer(request, output);
+        }
+        if hangs.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_secs(5));
+        }
+        let control = [("Cache-Control", "max-age=0, must-revalidate")];
+        reply_with_file(request, output, &control, &copy)
+    });
+    let options = ["--serve-stale-if-unreachable", "--upstream-timeout", "1s"];
+    let served = Served::before(&origin.url(), &options);
+    served.get(&data("a"))?.assert_is(200, "miss", &image);
+    assert!(served.is_cached("a"));
+    served.get(&data("a"))?.assert_is(200, "hit", &image);
+    is_hanging.store(true, Ordering::SeqCst);
+    origin.clear_requests();
+    assert_eq!(served.get(&data("a"))?.status, 504);
+    let files = origin.requests().iter().filter(|it| it.target.ends_with("/file")).count();
+    assert_eq!(files, 1, "each of them is one wait");
+    assert!(served.has("a"));
     Ok(())
 }

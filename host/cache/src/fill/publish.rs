@@ -88,7 +88,8 @@ fn move_in(
     digests: io::Result<StagedDigests>,
 ) -> io::Result<PublishResult> {
     let CacheInner { directory, digests: store, .. } = inner;
-    let _lock = directory.lock()?;
+    // The image is complete: giving up early would lose it.
+    let _lock = directory.lock_patiently()?;
     store.publish(image_id, digests);
     let published = file.publish();
     if !matches!(published, Ok(PublishResult::Done)) {

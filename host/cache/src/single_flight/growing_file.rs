@@ -21,7 +21,7 @@ pub(super) trait GrowingFile {
     /// Total bytes of the image, if the fetch knows.
     fn size(&self) -> Option<u64>;
 
-    /// Pings the writer, if it can answer; true if it has answered the previous check_writer.
+    /// Asks the writer for a sign of life, if it can answer; true if it has answered the previous request.
     fn ping_writer(&mut self) -> bool;
 
     /// Remembers that the writer makes no progress, so that other readers need not wait for it.

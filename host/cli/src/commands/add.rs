@@ -49,9 +49,9 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     let mut source = NotEmpty { source: &mut source, may_end };
     let cache = context.open()?;
     let bar = progress::bytes(add.id.as_str(), length.or(add.size));
-    let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected);
+    let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected.clone());
     bar.finish_and_clear();
-    let (answer, words) = answer(&cache, add, outcome?)?;
+    let (answer, words) = answer(&cache, add, &expected, outcome?)?;
     context.format.print(&answer, |answer| match answer.size {
         Some(size) if answer.cached => {
             format!("{} is {words}: {}", answer.image_id, short_size(size))
@@ -68,6 +68,7 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
 fn answer<'a>(
     cache: &ImageCache,
     add: &'a AddArgs,
+    expected: &Expected,
     outcome: Outcome,
 ) -> anyhow::Result<(AddAnswer<'a>, String)> {
     let image_id = add.id.as_str();
@@ -76,7 +77,7 @@ fn answer<'a>(
         Outcome::AlreadyCached => {
             let record = cache.cached_image(image_id)?;
             if let Some(record) = &record {
-                check_cached(add, record)?;
+                check_cached(expected, record)?;
             }
             (record, Some("already-cached"))
         }
@@ -96,7 +97,12 @@ fn answer<'a>(
         None => cache.image_size(image_id)?,
     };
     let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
-    let text = if reason.is_some() { "already cached" } else { "cached" };
+    let is_compared = expected.md5.is_none() || checksum.is_some();
+    let text = match reason {
+        Some(_) if is_compared => "already cached",
+        Some(_) => "already cached, and its MD5 is not known, so it was not compared",
+        None => "cached",
+    };
     let (cached, failure) = (true, None);
     Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text.to_owned()))
 }
@@ -118,21 +124,20 @@ impl<R: Read> Read for NotEmpty<R> {
     }
 }
 
-/// Whether the cached image is the one that the caller wants to add.
-fn check_cached(add: &AddArgs, cached: &CachedImage) -> anyhow::Result<()> {
-    let wanted = add.md5.as_deref().map(str::to_ascii_lowercase);
-    let known = cached.checksum.as_ref().map(ToString::to_string);
-    let differs = match (wanted, known, add.size) {
-        (Some(wanted), Some(known), _) if wanted != known => {
-            format!("MD5 {wanted} was expected, the cached image has {known}")
+/// Whether the cached image is the one that the caller wants to add, as far as its record tells.
+fn check_cached(expected: &Expected, cached: &CachedImage) -> anyhow::Result<()> {
+    let size = expected.size.filter(|size| *size != cached.size);
+    let md5 = expected.md5.as_ref().zip(cached.checksum.as_ref());
+    let what = match (size, md5) {
+        (Some(size), _) => {
+            format!("{size} bytes were expected, the cached image has {}", cached.size)
         }
-        (_, _, Some(wanted)) if wanted != cached.size => {
-            format!("{wanted} bytes were expected, the cached image has {}", cached.size)
+        (None, Some((md5, known))) if md5.algorithm() == known.algorithm() && md5 != known => {
+            format!("MD5 {md5} was expected, the cached image has {known}")
         }
         _ => return Ok(()),
     };
-    let id = cached.image_id.clone();
-    Err(CliError::OtherImage { id, what: differs }.into())
+    Err(CliError::OtherImage { id: cached.image_id.clone(), what }.into())
 }
 
 /// The reason in the output, and in the error.

@@ -232,8 +232,16 @@ fn another_image_under_the_id_of_a_cached_one_is_a_mismatch() {
         answer.failed(4, "image a is cached already, with other bytes");
         answer.failed(4, "delete it first");
     }
-    scratch.feed(["add", "a", "-", "--md5", HELLO_MD5, "--size", "5"], b"hello").done();
+    let longer = scratch.write("longer", "hello!");
+    let longer = longer.to_str().expect("a plain path");
+    scratch.run(["add", "a", longer]).failed(4, "6 bytes were expected, the cached image has 5");
+    for md5 in [HELLO_MD5, &HELLO_MD5.to_uppercase(), ""] {
+        scratch.feed(["add", "a", "-", "--md5", md5, "--size", "5"], b"hello").done();
+    }
     assert_eq!(scratch.run(["get", "a"]).done(), "hello");
+    std::fs::write(scratch.cache_dir().join("adopted"), "12345").expect("a file");
+    let added = scratch.feed(["add", "adopted", "-", "--md5", HELLO_MD5, "--size", "5"], b"hello");
+    assert!(added.done().contains("its MD5 is not known"), "{}", added.text());
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl GlanceProfile {
         let response = match service.upstream.get(target, request.headers.clone()).await {
             Ok(response) => response,
             Err(error) if service.options.serve_stale_if_unreachable => {
-                return AuthDecision::Unreachable(upstream_failed(&error));
+                return AuthDecision::Unreachable(error);
             }
             Err(error) => return AuthDecision::Denied(upstream_failed(&error)),
         };
@@ -91,14 +91,14 @@ impl GlanceProfile {
                 return Some(bypassed(Reason::NotAuthorised, service.passing(response)));
             }
             // A cached image may be served in this case.
-            Err(_) if service.options.serve_stale_if_unreachable => {
-                self.is_unreachable = true;
+            Err(error) if service.options.serve_stale_if_unreachable => {
+                self.unreachable = Some(error);
                 return None;
             }
             Err(error) => return Some(upstream_failed(&error)),
         }
         self.get.service.auth_cache.insert(&self.get.request, &record);
-        self.is_authorized = true;
+        (self.is_authorized, self.unreachable) = (true, None);
         None
     }
 

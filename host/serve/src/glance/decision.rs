@@ -2,6 +2,7 @@
 
 use super::Record;
 use crate::body::Body;
+use crate::upstream::UpstreamError;
 use hyper::Response;
 use std::sync::Arc;
 
@@ -10,6 +11,6 @@ pub(super) enum AuthDecision {
     /// It may; with Glance's record of the image, if Glance was asked.
     Allowed(Option<Arc<Record>>),
     /// Glance is unreachable, and the operator allows cached images in this case.
-    Unreachable(Response<Body>),
+    Unreachable(UpstreamError),
     Denied(Response<Body>),
 }

@@ -11,7 +11,10 @@ pub async fn queued(service: &Service) -> image_cache::Result<Vec<ImageId>> {
     for image in queued.extract_if(.., |image| service.shows_credential(image.as_str())) {
         let hidden = plain_id::target_of(image.as_str()).map(|target| plain_id::hashed(&target));
         tracing::warn!(image = hidden, "removed from the queue: its id contains a credential");
-        service.cache.run(move |cache| cache.delete_queued_image(image.as_str())).await?;
+        let removed = service.cache.run(move |cache| cache.delete_queued_image(image.as_str()));
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "it cannot be removed from the queue");
+        }
     }
     Ok(queued)
 }

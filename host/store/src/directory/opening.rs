@@ -41,7 +41,8 @@ impl Directory {
             let made = folder(&base, Path::new(name), owner);
             made.map_err(|source| DirectoryFault { path: path.join(name), source })
         };
-        let is_new = !base.exists(names::OWN);
+        // A directory with a queue is the cache of Glance.
+        let is_new = !base.exists(names::OWN) && !base.exists(names::QUEUE);
         let (incomplete, invalid) = (made(names::INCOMPLETE)?, made(names::INVALID)?);
         let (queue, own) = (made(names::QUEUE)?, made(names::OWN)?);
         let blocks = made(names::BLOCKS)?;

@@ -43,7 +43,7 @@ impl Progress {
         (!state.has_moved(position)).then(look)
     }
 
-    /// Pings the task that reads the source; false if it has not answered the previous check_writer.
+    /// Asks the task that reads the source for a sign of life; false if it has not answered the previous request.
     pub fn check_writer(&self) -> bool {
         let mut state = self.state();
         let answered = !std::mem::replace(&mut state.owes_pong, true);

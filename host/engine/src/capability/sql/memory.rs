@@ -39,7 +39,19 @@ static ALLOCATOR: OnceLock<Allocator> = OnceLock::new();
 /// Has SQLite count its memory by thread; false if the process has already used SQLite. Call it before SQLite is used.
 pub(super) fn count_by_thread() -> bool {
     static IS_COUNTED: OnceLock<bool> = OnceLock::new();
-    *IS_COUNTED.get_or_init(|| install().is_some())
+    *IS_COUNTED.get_or_init(|| install().is_some() && is_counting())
+}
+
+/// Whether SQLite really uses the functions: a thread that started to use it at the same moment may have replaced them.
+fn is_counting() -> bool {
+    let before = USED.get();
+    // SAFETY: it returns memory or null, which `sqlite3_free` takes.
+    unsafe {
+        let memory = ffi::sqlite3_malloc(64);
+        let is_counting = USED.get() != before;
+        ffi::sqlite3_free(memory);
+        is_counting
+    }
 }
 
 fn install() -> Option<()> {
