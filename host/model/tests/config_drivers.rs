@@ -43,7 +43,7 @@ fn bad_drivers_name_the_line_and_the_table() {
         (
             "[drivers.lfu]\ncomponent = \"x\"\ngrants = [\"net\"]",
             "drivers.lfu.grants",
-            "\"sql\", \"attributes\", \"files\" and \"wasi\"",
+            "\"sql\", \"attributes\", \"files\", \"wasi\"",
         ),
         ("[drivers.lfu]\ncomponent = \"x\"\ngrants = [7]", "drivers.lfu.grants", "found 7;"),
         (

@@ -8,6 +8,7 @@ mod list;
 mod lookup;
 mod migrate;
 mod new;
+mod wit;
 
 use crate::command_context::CommandContext;
 use crate::exit::Code;
@@ -15,6 +16,7 @@ use crate::global_options::GlobalOptions;
 use clap::Subcommand;
 use image_cache::{ConfigError, ConfigLayers, ConfigOption};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum DriverCommand {
@@ -30,6 +32,12 @@ pub enum DriverCommand {
     New {
         /// The crate's name, and the driver's
         name: String,
+    },
+    /// Print the contract of this host in WIT, for tools that generate bindings
+    Wit {
+        /// Write its files into this folder instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Compile a driver's crate, and make a component of it
     Build(build::BuildArgs),
@@ -51,6 +59,7 @@ pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result
         DriverCommand::List => list::list(&without_cache(global)?),
         DriverCommand::Inspect { name } => inspect::inspect_one(&without_cache(global)?, name),
         DriverCommand::New { name } => new::new(global.format, name),
+        DriverCommand::Wit { out } => wit::wit(global.format, out.as_deref()),
         DriverCommand::Build(args) => build::build(global.format, args),
         DriverCommand::Migrate { from, to } => {
             migrate::migrate(&CommandContext::new(global, ConfigLayers::new())?, from, to)

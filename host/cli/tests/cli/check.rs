@@ -87,3 +87,23 @@ fn the_junit_format_is_only_for_checks() {
     answer.failed(2, "--format junit is for `driver check` alone");
     assert_eq!(scratch.json(["list"]).as_array().map(Vec::len), Some(1), "nothing was done");
 }
+
+#[test]
+fn one_case_can_be_run_and_all_are_listed() {
+    let list = bare().args(["driver", "check", "--list", "--format", "json"]).answer().json();
+    let names: Vec<_> = CASES.iter().chain(LRU_CASES).map(|case| case.name).collect();
+    let listed: Vec<_> = list.as_array().expect("an array").iter().collect();
+    assert_eq!(listed.iter().map(|case| &case["name"]).collect::<Vec<_>>(), names);
+    assert_eq!(listed.iter().filter(|case| case["lru"] == true).count(), LRU_CASES.len());
+    let one = bare()
+        .args(["driver", "check", "sqlite", "--case", CASES[3].name, "--case", LRU_CASES[0].name])
+        .args(["--format", "json"])
+        .answer()
+        .json();
+    let run: Vec<_> =
+        one["cases"].as_array().expect("cases").iter().map(|it| &it["name"]).collect();
+    assert_eq!(run, [CASES[3].name, LRU_CASES[0].name]);
+    let unknown = bare().args(["driver", "check", "sqlite", "--case", "nosuch"]).answer();
+    unknown.failed(2, "`image-cache driver check --list` shows all");
+    bare().args(["driver", "check"]).answer().failed(2, "NAME|FILE");
+}

@@ -176,3 +176,24 @@ fn the_log_follows_verbosity() {
     std::fs::remove_file(scratch.cache_dir().join("c")).expect("the image lies there");
     assert!(scratch.run(["-vv", "list"]).err.contains("DEBUG"));
 }
+
+#[test]
+fn the_contract_is_printed_as_one_file_and_written_as_its_files() {
+    let scratch = Scratch::new();
+    let printed = bare().args(["driver", "wit"]).answer();
+    let text = printed.done();
+    assert_eq!(text.matches("package image-cache:driver@").count(), 1);
+    for part in ["interface sql {", "interface driver {", "world image-cache-driver {"] {
+        assert!(text.contains(part), "{part}");
+    }
+    let folder = scratch.path("contract");
+    bare().args(["driver", "wit", "--out"]).arg(&folder).answer().done();
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    for file in std::fs::read_dir(sources).expect("it exists") {
+        let file = file.expect("it is readable");
+        let copy = std::fs::read(folder.join(file.file_name())).expect("it was written");
+        assert!(copy == std::fs::read(file.path()).expect("it is readable"));
+    }
+    // Nothing is overwritten.
+    bare().args(["driver", "wit", "--out"]).arg(&folder).answer().failed(1, "cannot write");
+}

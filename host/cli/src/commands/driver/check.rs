@@ -6,13 +6,14 @@ mod report;
 use super::junit;
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
-use crate::output::{Format, print};
+use crate::output::{Format, columns, print};
 use crate::progress;
 use anyhow::Context;
 pub use checked_driver::CheckArgs;
 use checked_driver::CheckedDriver;
 use image_cache::conformance::{CASES, Case, CaseResult, LRU_CASES, Measured};
 use image_cache::{Config, Inspection, conformance, inspect};
+use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,12 +38,33 @@ impl CheckReport {
     }
 }
 
+/// A case in the output of `driver check --list`.
+#[derive(Serialize)]
+struct ListedCase {
+    name: &'static str,
+    /// Whether it is only for drivers that evict the least recently accessed image first.
+    lru: bool,
+}
+
+fn list(format: Format) -> anyhow::Result<Code> {
+    let listed = |lru| move |case: &Case| ListedCase { name: case.name, lru };
+    let cases = CASES.iter().map(listed(false)).chain(LRU_CASES.iter().map(listed(true)));
+    let cases: Vec<ListedCase> = cases.collect();
+    let row =
+        |case: &ListedCase| [case.name.to_owned(), if case.lru { "--lru" } else { "" }.to_owned()];
+    format.print(&cases, |cases| columns(["CASE", "ONLY WITH"], cases.iter().map(row)))?;
+    Ok(Code::Done)
+}
+
 pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code> {
+    if args.list {
+        return list(context.format);
+    }
     let bar = progress::waiting("inspecting the driver");
     let driver = CheckedDriver::new(&context.config, args)?;
     bar.finish_and_clear();
     driver.report_grants();
-    let checked = driver.run(args.lru)?;
+    let checked = driver.run(args)?;
     match context.format {
         Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
         format => format.print(&checked.answer(), |_| checked.table())?,
@@ -62,8 +84,8 @@ pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code>
 }
 
 impl CheckedDriver {
-    /// Runs all cases, if the driver can be loaded.
-    fn run(self, lru: bool) -> anyhow::Result<CheckReport> {
+    /// Runs the selected cases, or else all, if the driver can be loaded.
+    fn run(self, args: &CheckArgs) -> anyhow::Result<CheckReport> {
         let started = Instant::now();
         let scratch =
             tempfile::tempdir().context("cannot create a directory to check the driver")?;
@@ -77,9 +99,10 @@ impl CheckedDriver {
             faults = error.faults().to_vec();
         }
         bar.finish_and_clear();
-        let cases = CASES.iter().chain(if lru { LRU_CASES } else { &[] });
+        let all = CASES.iter().chain(if args.lru { LRU_CASES } else { &[] });
+        let cases = if args.cases.is_empty() { all.collect() } else { args.cases.clone() };
         let results = match faults.as_slice() {
-            [] => run_all(cases.collect(), config, scratch.path()),
+            [] => run_all(cases, config, scratch.path()),
             _ => Vec::new(),
         };
         let mut measured = Measured::default();

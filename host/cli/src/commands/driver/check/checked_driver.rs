@@ -5,23 +5,37 @@ use crate::error::CliError;
 use crate::exit::print_message;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use image_cache::conformance::{CASES, Case, LRU_CASES};
 use image_cache::{Config, DriverConfig, Grant, Inspection, inspect};
 use std::path::Path;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// A component's path, or a built-in or configured name
-    #[arg(value_name = "NAME|FILE")]
-    name: String,
+    #[arg(value_name = "NAME|FILE", required_unless_present = "list")]
+    name: Option<String>,
     /// Grant this, and nothing else; may be repeated [default: what the configuration grants; a file gets what it imports]
     #[arg(long = "grant", value_name = "GRANT", value_parser = grant_parser())]
     grants: Vec<Grant>,
     /// Configure the driver with this as well; may be repeated
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
+    /// Run only this case; may be repeated
+    #[arg(long = "case", value_name = "CASE", value_parser = case_named)]
+    pub cases: Vec<&'static Case>,
+    /// List the cases, and run none
+    #[arg(long, conflicts_with_all = ["name", "cases"])]
+    pub list: bool,
     /// Also run the cases for drivers that evict the least recently accessed image first
     #[arg(long)]
     pub lru: bool,
+}
+
+fn case_named(name: &str) -> Result<&'static Case, String> {
+    let mut all = CASES.iter().chain(LRU_CASES);
+    let unknown =
+        || "no case has this name; `image-cache driver check --list` shows all".to_owned();
+    all.find(|case| case.name == name).ok_or_else(unknown)
 }
 
 fn grant_parser() -> impl TypedValueParser<Value = Grant> {
@@ -48,7 +62,8 @@ pub struct CheckedDriver {
 
 impl CheckedDriver {
     pub fn new(config: &Config, args: &CheckArgs) -> anyhow::Result<CheckedDriver> {
-        let asked = as_file(&args.name, config);
+        // Required by the options, except with --list.
+        let asked = as_file(args.name.as_deref().unwrap_or_default(), config);
         let found = inspect(&asked, config);
         if found.source == "built in" {
             return built_in(config, args, found);
