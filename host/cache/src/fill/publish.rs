@@ -88,8 +88,7 @@ fn move_in(
     digests: io::Result<StagedDigests>,
 ) -> io::Result<PublishResult> {
     let CacheInner { directory, digests: store, .. } = inner;
-    // The image is complete: giving up early would lose it.
-    let _lock = directory.lock_patiently()?;
+    let _lock = directory.lock()?;
     store.publish(image_id, digests);
     let published = file.publish();
     if !matches!(published, Ok(PublishResult::Done)) {

@@ -71,16 +71,8 @@ impl Directory {
     pub fn lock(&self) -> io::Result<DirectoryLock> {
         let is_stuck = self.lock_is_stuck.load(Ordering::Relaxed);
         let most = if is_stuck { STUCK_TIMEOUT } else { Duration::MAX };
-        self.lock_and_remember(self.lock_timeout.min(most))
-    }
-
-    /// The same with the whole timeout, even if an earlier wait failed.
-    pub fn lock_patiently(&self) -> io::Result<DirectoryLock> {
-        self.lock_and_remember(self.lock_timeout)
-    }
-
-    fn lock_and_remember(&self, timeout: Duration) -> io::Result<DirectoryLock> {
-        let locked = self.lock_within(timeout);
+        // This also applies to publishing: a client waits for its last byte, and the image can be fetched again.
+        let locked = self.lock_within(self.lock_timeout.min(most));
         let has_timed_out = locked.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::TimedOut);
         self.lock_is_stuck.store(has_timed_out, Ordering::Relaxed);
         locked
