@@ -4,9 +4,11 @@ use crate::command::{cargo, step};
 use crate::run::Run;
 use crate::{drivers, examples, fuzz, layers, optional, paths, structure};
 use anyhow::Result;
+use std::env;
 use std::process::Command;
+use std::thread;
 
-/// The test program, and the test modules that need servers or other languages: these skip themselves, with a message, except in
+/// The test program, and the test module that needs node and time: it skips itself, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
 const FULL_ONLY: [&str; 5] = ["serve", "--test", "cli", "--", "http_cache_tests"];
 
@@ -56,7 +58,7 @@ pub fn test() -> Result<()> {
     run.finish()
 }
 
-/// `cargo xtask test --full`: the tests that `cargo xtask test` omits because they need servers, other languages or much time.
+/// `cargo xtask test --full`: the tests that `cargo xtask test` omits because they need another language or much time.
 pub fn full() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
@@ -68,9 +70,20 @@ pub fn full() -> Result<()> {
     run.finish()
 }
 
+/// Tests that one program runs at once for each processor: most of them wait for a disk, a process or a time.
+const TESTS_FOR_EACH_PROCESSOR: usize = 2;
+
+/// The variable with the number of tests that run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 /// Runs all test programs; after a failure the others still run.
 fn tests() -> Command {
-    cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"])
+    let mut tests = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
+    if env::var_os(THREADS).is_none() {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        tests.env(THREADS, (TESTS_FOR_EACH_PROCESSOR * processors).to_string());
+    }
+    tests
 }
 
 /// `cargo xtask guard`: runs only the test of the hot paths' instruction counts; with `save` it stores the new counts.
