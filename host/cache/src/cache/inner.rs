@@ -63,8 +63,7 @@ impl CacheInner {
         if !self.directory.is_new() {
             return;
         }
-        let found = self.directory.scan_in_shards(|files| Ok(files.count()));
-        let count: usize = found.map_or(0, |counts| counts.into_iter().sum());
+        let count = self.cache_size().map_or(0, |size| size.images);
         if count > 0 {
             let path = self.directory.path().display();
             tracing::warn!(

@@ -15,7 +15,7 @@ use std::{fs, io};
 const PLACEHOLDER: &str = "my-driver";
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/template");
-static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/sdk");
+pub(super) static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/sdk");
 
 /// Maximum length of a name, as for a driver in a configuration.
 const LONGEST: usize = 64;

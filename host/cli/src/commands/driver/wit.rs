@@ -1,15 +1,13 @@
 //! `driver wit`: shows the contract between this host and a driver, for tools that generate bindings.
 
+use super::new::SDK;
 use crate::exit::Code;
 use crate::output::Format;
 use anyhow::Context;
-use include_dir::{Dir, include_dir};
+use include_dir::File;
 use serde::Serialize;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-
-static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
 
 /// The output of `driver wit`.
 #[derive(Serialize)]
@@ -27,12 +25,13 @@ struct WitFile<'a> {
 
 impl WitAnswer<'_> {
     fn new() -> WitAnswer<'static> {
-        let mut files: Vec<_> = WIT
-            .files()
-            .filter_map(|file| {
-                Some(WitFile { name: file.path().to_str()?, text: file.contents_utf8()? })
-            })
-            .collect();
+        // The SDK, which `driver new` writes, has it as well.
+        let files = SDK.get_dir("wit").into_iter().flat_map(|wit| wit.files());
+        let file = |file: &'static File<'_>| {
+            let name = file.path().file_name()?.to_str()?;
+            Some(WitFile { name, text: file.contents_utf8()? })
+        };
+        let mut files: Vec<_> = files.filter_map(file).collect();
         files.sort_unstable_by_key(|file| file.name);
         let package = files.iter().flat_map(|file| file.text.lines()).find_map(package_of);
         WitAnswer { package: package.unwrap_or_default(), files }
@@ -55,8 +54,8 @@ impl WitAnswer<'_> {
             .with_context(|| format!("cannot create {}", folder.display()))?;
         for file in &self.files {
             let path = folder.join(file.name);
-            let written =
-                File::create_new(&path).and_then(|mut to| to.write_all(file.text.as_bytes()));
+            let written = std::fs::File::create_new(&path)
+                .and_then(|mut to| to.write_all(file.text.as_bytes()));
             written.with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
