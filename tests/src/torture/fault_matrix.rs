@@ -154,7 +154,21 @@ fn faults(name: &str) -> Vec<Act> {
     acts
 }
 
+/// How often a run is repeated in which the program did not come to the point: which of two threads does a piece of work depends
+/// on the scheduler.
+const ATTEMPTS: usize = 5;
+
 fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
+    for _ in 0..ATTEMPTS {
+        if let Some(wrong) = run_once(programs, job)? {
+            return Ok(wrong);
+        }
+    }
+    Ok(vec![format!("the point was not reached in {ATTEMPTS} runs")])
+}
+
+/// What went wrong; `None` if the point was not reached.
+fn run_once(programs: &Programs, job: &Job) -> Tested<Option<Vec<String>>> {
     let sandbox = job.template.copy()?;
     let mut injector = Injector::new(sandbox.disk(), &job.point, job.act);
     let start = Instant::now();
@@ -163,9 +177,7 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
     if start.elapsed() > LONGEST {
         wrong.push(format!("it took {:.0?}", start.elapsed()));
     }
-    let Some(path) = injector.injected_at else {
-        return Ok(vec!["the point was not reached".to_owned()]);
-    };
+    let Some(path) = injector.injected_at else { return Ok(None) };
     let ending = match job.act {
         Act::Kill => {
             if outcome.end != End::Signal(Signal::SIGKILL) {
@@ -199,7 +211,7 @@ fn run(programs: &Programs, job: &Job) -> Tested<Vec<String>> {
             outcome.end
         ));
     }
-    Ok(wrong)
+    Ok(Some(wrong))
 }
 
 /// The required end of a program in which a call failed: by itself, without a panic, and with a reason if the program failed.

@@ -6,7 +6,7 @@
 use super::call::Call;
 use crate::Tested;
 use nix::errno::Errno;
-use nix::sys::ptrace::{self, Options};
+use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -76,7 +76,8 @@ pub fn run(command: &mut Command, watcher: &mut dyn Watcher) -> Tested<End> {
             let _ = kill(main, Signal::SIGKILL);
         }
     });
-    let end = Tracer { main, threads: HashMap::new(), seen: 0, watcher }.run();
+    let tracer = Tracer { main, threads: HashMap::new(), indices: HashMap::new(), watcher };
+    let end = tracer.run();
     drop(done);
     let _ = watchdog.join();
     end
@@ -85,7 +86,8 @@ pub fn run(command: &mut Command, watcher: &mut dyn Watcher) -> Tested<End> {
 struct Tracer<'a> {
     main: Pid,
     threads: HashMap<Pid, Thread>,
-    seen: usize,
+    /// The indices of the threads in the order in which they were created.
+    indices: HashMap<Pid, usize>,
     watcher: &'a mut dyn Watcher,
 }
 
@@ -103,13 +105,29 @@ impl Tracer<'_> {
                     end = Some(End::Signal(signal));
                 }
                 Ok(WaitStatus::PtraceSyscall(pid)) => self.at_call(pid)?,
-                Ok(WaitStatus::PtraceEvent(pid, ..)) => go_on(pid, None)?,
+                Ok(WaitStatus::PtraceEvent(pid, _, event)) => self.at_event(pid, event)?,
                 Ok(WaitStatus::Stopped(pid, signal)) => self.at_signal(pid, signal)?,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::ECHILD) => return end.ok_or("the program was lost".into()),
                 Err(errno) => return Err(errno.into()),
             }
         }
+    }
+
+    /// The creator of a thread stops before it goes on, and the thread itself may start before or after that. So a thread has its
+    /// index before the same creator makes the next one: the scheduler cannot exchange two of them.
+    fn at_event(&mut self, pid: Pid, event: i32) -> Tested {
+        if event == Event::PTRACE_EVENT_CLONE as i32
+            && let Ok(created) = ptrace::getevent(pid)
+        {
+            self.index(Pid::from_raw(i32::try_from(created)?));
+        }
+        go_on(pid, None)
+    }
+
+    fn index(&mut self, pid: Pid) -> usize {
+        let next = self.indices.len();
+        *self.indices.entry(pid).or_insert(next)
     }
 
     /// A new thread starts with a stop; any other signal belongs to the program.
@@ -123,8 +141,8 @@ impl Tracer<'_> {
                 | Options::PTRACE_O_EXITKILL;
             ptrace::setoptions(pid, options)?;
         }
-        self.threads.insert(pid, Thread { index: self.seen, call: None });
-        self.seen += 1;
+        let index = self.index(pid);
+        self.threads.insert(pid, Thread { index, call: None });
         go_on(pid, None)
     }
 
