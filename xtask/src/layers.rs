@@ -5,12 +5,13 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The host's packages: each may use those before it.
-const LAYERS: [&str; 6] = [
+const LAYERS: [&str; 7] = [
     "image-cache-model",
     "image-cache-store",
     "image-cache-engine",
     "image-cache",
     "image-cache-serve",
+    "image-cache-simulate",
     "image-cache-cli",
 ];
 

@@ -8,5 +8,5 @@ wasmtime::component::bindgen!({
         "image-cache:driver/attributes.is-supported": trappable,
         "image-cache:driver/files.[method]listing.next": trappable,
     },
-    with: { "image-cache:driver/files.listing": image_cache_store::Scan },
+    with: { "image-cache:driver/files.listing": crate::capability::listing::Listing },
 });

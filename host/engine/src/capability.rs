@@ -8,17 +8,22 @@
 pub mod attributes;
 pub mod error;
 pub mod files;
+pub mod image_access;
 pub mod images;
+pub mod listing;
 pub mod log;
+pub mod simulated_images;
 pub mod sql;
 pub mod wasi;
 
 use crate::driver::built_in::BuiltIn;
 use crate::driver::deadline::Deadline;
-use crate::driver::driver_spec::DriverSpec;
+use crate::driver::driver_spec::{DriverSpec, Storage};
 use attributes::{Attributes, NameSpace, safe_name};
+use image_access::ImageAccess;
 use image_cache_store::Directory;
 use images::Images;
+use simulated_images::SimulatedImages;
 use sql::{Database, DatabasePath};
 use std::sync::Arc;
 
@@ -27,26 +32,47 @@ use std::sync::Arc;
 ///
 /// It outlives an instance, so that the database is already open for the next one.
 pub struct CacheAccess {
-    pub images: Images,
+    pub images: ImageAccess,
     pub database: Database,
-    pub attributes: Attributes,
 }
 
 impl CacheAccess {
-    pub fn new(spec: &DriverSpec, directory: Arc<Directory>, deadline: &Deadline) -> Self {
+    /// `None` if the driver has no cache.
+    pub fn new(spec: &DriverSpec, deadline: &Deadline) -> Option<Self> {
+        match &spec.storage {
+            Storage::None => None,
+            Storage::Directory(directory) => {
+                Some(CacheAccess::in_directory(spec, directory, deadline))
+            }
+            Storage::Simulated(images) => Some(CacheAccess {
+                images: ImageAccess::Simulated(images.clone()),
+                database: Database::in_memory(spec.config.limits.database, deadline.clone()),
+            }),
+        }
+    }
+
+    fn in_directory(spec: &DriverSpec, directory: &Arc<Directory>, deadline: &Deadline) -> Self {
         let path = match spec.built_in {
             Some(BuiltIn::Sqlite) => DatabasePath::InBase(spec.sqlite_db.clone()),
             _ => DatabasePath::OfDriver(format!("{}.db", safe_name(&spec.name))),
         };
-        let names = match spec.built_in {
-            Some(BuiltIn::Xattr) => NameSpace::Glance,
-            _ => NameSpace::Driver(safe_name(&spec.name)),
-        };
         let max_bytes = spec.config.limits.database;
+        let attributes = Attributes::new(name_space(spec), deadline.clone());
         CacheAccess {
-            images: Images::new(Arc::clone(&directory)),
-            database: Database::new(directory, &path, max_bytes, deadline.clone()),
-            attributes: Attributes::new(names, deadline.clone()),
+            images: ImageAccess::Files(Images::new(Arc::clone(directory)), attributes),
+            database: Database::new(Arc::clone(directory), &path, max_bytes, deadline.clone()),
         }
+    }
+}
+
+/// No images, for a simulation of the driver.
+pub fn no_images(spec: &DriverSpec) -> SimulatedImages {
+    SimulatedImages::new(name_space(spec))
+}
+
+fn name_space(spec: &DriverSpec) -> NameSpace {
+    match spec.built_in {
+        Some(BuiltIn::Xattr) => NameSpace::Glance,
+        _ => NameSpace::Driver(safe_name(&spec.name)),
     }
 }

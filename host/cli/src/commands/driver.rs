@@ -8,6 +8,8 @@ mod list;
 mod lookup;
 mod migrate;
 mod new;
+mod simulate;
+mod tried_driver;
 mod wit;
 
 use crate::command_context::CommandContext;
@@ -52,6 +54,8 @@ pub enum DriverCommand {
     },
     /// Run the conformance suite against a driver, in a directory of its own; if a case fails the exit code is 1; --format junit is available
     Check(check::CheckArgs),
+    /// Replay a trace of requests through drivers, and through reference policies beside them; no cache is needed
+    Simulate(simulate::SimulateArgs),
 }
 
 pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result<Code> {
@@ -65,6 +69,7 @@ pub fn driver(global: &GlobalOptions, command: &DriverCommand) -> anyhow::Result
             migrate::migrate(&CommandContext::new(global, ConfigLayers::new())?, from, to)
         }
         DriverCommand::Check(args) => check::check(&without_cache(global)?, args),
+        DriverCommand::Simulate(args) => simulate::simulate(&without_cache(global)?, args),
     }
 }
 

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use xattr::FileExt;
 
 /// Maximum length of a value, in bytes.
-const MAX_VALUE: usize = 4096;
+pub const MAX_VALUE: usize = 4096;
 
 /// Maximum length of a name inside the name space, in bytes.
 const MAX_NAME: usize = 64;
 
 /// Maximum number of attributes that a driver may give an image.
-const MAX_ATTRIBUTES: usize = 32;
+pub const MAX_ATTRIBUTES: usize = 32;
 
 /// Which names a driver may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Attributes {
 
 impl NameSpace {
     /// An attribute's name in the file system.
-    fn full(&self, name: &str) -> Result<Cow<'static, str>, CapabilityError> {
+    pub fn full(&self, name: &str) -> Result<Cow<'static, str>, CapabilityError> {
         match self {
             NameSpace::Glance => match name {
                 "hits" => Ok("user.hits".into()),
@@ -166,7 +166,7 @@ impl NameSpace {
 }
 
 /// A counter's value; 0 if it is not a decimal number.
-fn decimal(value: &[u8]) -> i64 {
+pub fn decimal(value: &[u8]) -> i64 {
     std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 

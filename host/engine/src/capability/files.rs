@@ -2,9 +2,10 @@
 
 use super::error::{CapabilityError, io_error};
 use super::images::Images;
+use super::listing::Listing;
 use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time, timestamp};
-use image_cache_store::{FileInfo, Scan, set_file_accessed};
+use image_cache_store::{FileInfo, set_file_accessed};
 
 /// Maximum number of entries of one page of a listing.
 const MAX_PAGE: u32 = 10_000;
@@ -12,7 +13,7 @@ const MAX_PAGE: u32 = 10_000;
 /// Maximum number of open listings of a driver.
 pub const MAX_LISTINGS: usize = 16;
 
-fn entry(id: &str, info: &FileInfo) -> wit::File {
+pub fn entry(id: &str, info: &FileInfo) -> wit::File {
     wit::File {
         image_id: id.into(),
         size: info.size,
@@ -53,7 +54,7 @@ fn is_cached_file(images: &Images, id: &ImageId) -> Result<bool, CapabilityError
 
 /// The requested number of entries; fewer, but at least one, if the call's time ends.
 pub fn page(
-    listing: &mut Scan,
+    listing: &mut Listing,
     limit: u32,
     passed: impl Fn() -> bool,
 ) -> Result<Vec<wit::File>, CapabilityError> {

@@ -10,6 +10,7 @@ mod functions;
 mod interrupt;
 mod location;
 mod memory;
+mod place;
 mod prepared;
 mod quarantine;
 mod vfs;
@@ -22,7 +23,8 @@ use connection::OpenDatabase;
 use fault::{SqlFault, is_full, may_be_of_others};
 use image_cache_model::printable;
 use image_cache_store::{Directory, names};
-use location::{DatabaseIdentity, Location};
+use location::DatabaseIdentity;
+use place::Place;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,9 +52,7 @@ pub enum DatabasePath {
 /// it exclusively. SQLite rolls an interrupted statement back.
 #[derive(Debug)]
 pub struct Database {
-    directory: Arc<Directory>,
-    /// Its path below the base directory.
-    path: PathBuf,
+    place: Place,
     disk_share: DiskShare,
     /// Whether it is the built-in driver's.
     is_built_in: bool,
@@ -82,17 +82,24 @@ impl Database {
         max_bytes: u64,
         deadline: Deadline,
     ) -> Self {
-        let (below, disk_share) = match path {
-            DatabasePath::InBase(path) => (path.clone(), DiskShare::trusted(max_bytes)),
-            DatabasePath::OfDriver(name) => {
-                (Path::new(names::DRIVERS).join(name), DiskShare::of(max_bytes))
-            }
+        let (path, is_built_in) = match path {
+            DatabasePath::InBase(path) => (path.clone(), true),
+            DatabasePath::OfDriver(name) => (Path::new(names::DRIVERS).join(name), false),
         };
+        Database::at(Place::File { directory, path }, is_built_in, max_bytes, deadline)
+    }
+
+    /// A database in memory, for a simulation. It may use `max_bytes`, and is lost with this value.
+    pub fn in_memory(max_bytes: u64, deadline: Deadline) -> Self {
+        Database::at(Place::Memory, false, max_bytes, deadline)
+    }
+
+    fn at(place: Place, is_built_in: bool, max_bytes: u64, deadline: Deadline) -> Self {
+        let share = if is_built_in { DiskShare::trusted } else { DiskShare::of };
         Database {
-            is_built_in: matches!(path, DatabasePath::InBase(_)),
-            directory,
-            path: below,
-            disk_share,
+            is_built_in,
+            place,
+            disk_share: share(max_bytes),
             deadline,
             open: None,
             configured_on: None,
@@ -116,10 +123,9 @@ impl Database {
     /// did. The next instance is configured on another file.
     pub fn close_if_replaced(&mut self) -> bool {
         let Some(known) = self.configured_on else { return false };
-        let (base, path) = (self.directory.base_dir(), &self.path);
         let is_in_place = match &mut self.open {
-            Some(open) => open.check_in_place(base, path),
-            None => location::identity_below(base, path).ok().flatten() == Some(known),
+            Some(open) => self.place.has(open),
+            None => self.place.identity() == Some(known),
         };
         self.file_checked_before_call = is_in_place;
         if !is_in_place {
@@ -130,8 +136,8 @@ impl Database {
 
     /// Closes the database if its file was emptied: SQLite then needs it exclusively, so no other process can open it.
     pub fn close_if_emptied(&mut self) -> bool {
-        let place = Location::find(&self.directory, &self.path);
-        let is_emptied = self.configured_on.is_some() && place.is_ok_and(|place| place.is_empty());
+        let is_emptied = self.configured_on.is_some()
+            && self.place.location().is_some_and(|location| location.is_empty());
         if is_emptied {
             (self.open, self.configured_on) = (None, None);
         }
@@ -145,8 +151,7 @@ impl Database {
 
     /// Bytes of the database and its log on disk.
     pub fn bytes_on_disk(&self) -> u64 {
-        let place = Location::find(&self.directory, &self.path);
-        place.map_or(0, |place| place.bytes_on_disk())
+        self.place.location().map_or(0, |location| location.bytes_on_disk())
     }
 
     /// Whether another process had the database locked during this call.
@@ -210,13 +215,11 @@ impl Database {
     fn open(&mut self) -> Result<&mut OpenDatabase, SqlFault> {
         if !self.file_checked {
             // Another process may have quarantined the file: later writes to it would be lost.
-            let (base, path) = (self.directory.base_dir(), &self.path);
-            self.open.take_if(|open| !open.check_in_place(base, path));
+            self.open.take_if(|open| !self.place.has(open));
             self.file_checked = true;
         }
         if self.open.is_none() {
-            let open =
-                OpenDatabase::new(&self.directory, &self.path, self.disk_share, &self.deadline)?;
+            let open = self.place.open(self.disk_share, &self.deadline)?;
             self.configured_on = Some(open.identity);
             self.open = Some(open);
         }
@@ -232,9 +235,7 @@ impl Database {
             SqlFault::Sqlite(error) => error,
         };
         // A guest must not learn a path, not even from an error's text.
-        let base = self.directory.path().to_string_lossy();
-        let words = location::without_handles(&error.to_string());
-        let words = printable(&words.replace(&*base, "…"), 500);
+        let words = printable(&self.place.without_paths(&error.to_string()), 500);
         if is_full(&error) {
             return CapabilityError::Full;
         }
@@ -248,13 +249,8 @@ impl Database {
             }
             Some(ErrorCode::AuthorizationForStatementDenied) => CapabilityError::Denied,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                self.found_corrupt = match &self.open {
-                    Some(open) => Some(open.identity),
-                    None => {
-                        let base = self.directory.base_dir();
-                        location::identity_below(base, &self.path).ok().flatten()
-                    }
-                };
+                let open = self.open.as_ref().map(|open| open.identity);
+                self.found_corrupt = open.or_else(|| self.place.identity());
                 self.corruption = Some(words.clone());
                 CapabilityError::Other(words)
             }

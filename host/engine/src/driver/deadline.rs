@@ -1,6 +1,8 @@
 //! How long one call of a driver has run, in the guest and in the host for it.
 
+use crate::engine::TICK;
 use image_cache_model::Limits;
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -46,6 +48,9 @@ impl Default for Deadline {
 }
 
 /// The two clocks of a call: the guest's own time, and the time of the whole call.
+///
+/// The guest's own time is that of its processor: on a busy machine, a driver is not discarded because it had to wait for its
+/// turn. The whole call is bounded by the time that passes.
 #[derive(Debug)]
 pub struct CallClock {
     /// How long a call may take.
@@ -56,6 +61,11 @@ pub struct CallClock {
     /// An earlier deadline for this call, if any.
     until: Option<Instant>,
     in_host: Duration,
+    /// The processor time of the thread at the first check in this call. Asking for it costs a system call, so it is not known
+    /// for calls that end before the first check.
+    processor_at_check: Option<Duration>,
+    /// How long the guest had waited for its processor at the last check.
+    waited: Duration,
 }
 
 /// Why a call was interrupted.
@@ -70,7 +80,15 @@ pub enum DeadlineExceeded {
 impl CallClock {
     pub fn new(limits: Limits, deadline: Deadline) -> Self {
         let (started, in_host) = (Instant::now(), Duration::ZERO);
-        CallClock { limits, deadline, started, until: None, in_host }
+        CallClock {
+            limits,
+            deadline,
+            started,
+            until: None,
+            in_host,
+            processor_at_check: None,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Restarts both clocks, for a call that must end at `until` if that is given.
@@ -78,6 +96,8 @@ impl CallClock {
         self.started = Instant::now();
         self.until = until;
         self.in_host = Duration::ZERO;
+        self.processor_at_check = None;
+        self.waited = Duration::ZERO;
         let own = end_of(self.started, self.limits.call_time);
         self.deadline.set(until.map_or(own, |until| until.min(own)));
     }
@@ -87,14 +107,18 @@ impl CallClock {
         self.in_host += time;
     }
 
-    /// Whether the call may continue.
-    pub fn check(&self) -> Result<(), DeadlineExceeded> {
-        let now = Instant::now();
-        let total = now - self.started;
-        if total > self.limits.call_time || self.until.is_some_and(|until| now > until) {
+    /// Whether the call may continue. The guest's thread calls this at each tick during which the guest runs.
+    pub fn check(&mut self) -> Result<(), DeadlineExceeded> {
+        let now = processor_time();
+        let first = *self.processor_at_check.get_or_insert(now);
+        // A guest that has its processor is checked at each tick, so it had it for about a tick before the first check.
+        let on_processor = TICK + now.saturating_sub(first);
+        self.waited = self.outside_host().saturating_sub(on_processor);
+        let (guest, total) = self.spent();
+        if total > self.limits.call_time || self.until.is_some_and(|until| Instant::now() > until) {
             return Err(DeadlineExceeded::Call(self.limits.call_time));
         }
-        if total.saturating_sub(self.in_host) > self.limits.guest_time {
+        if guest > self.limits.guest_time {
             return Err(DeadlineExceeded::Guest(self.limits.guest_time));
         }
         Ok(())
@@ -102,9 +126,19 @@ impl CallClock {
 
     /// The guest's own time and the whole time of the call so far.
     pub fn spent(&self) -> (Duration, Duration) {
-        let total = self.started.elapsed();
-        (total.saturating_sub(self.in_host), total)
+        (self.outside_host().saturating_sub(self.waited), self.started.elapsed())
     }
+
+    /// The time of the call so far without the host's work.
+    fn outside_host(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.in_host)
+    }
+}
+
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.try_into().unwrap_or_default()
 }
 
 /// The deadline of a call that starts now. If the limit exceeds the clock's range, a year is used.
@@ -123,17 +157,38 @@ mod tests {
         clock
     }
 
+    /// Uses the processor for this long, with a check at each tick.
+    fn compute(clock: &mut CallClock, time: Duration) -> Result<(), DeadlineExceeded> {
+        let until = processor_time() + time;
+        while processor_time() < until {
+            clock.check()?;
+        }
+        clock.check()
+    }
+
     #[test]
     fn time_in_the_host_counts_for_the_call_but_not_for_the_guest() {
-        let mut clock = clock(Duration::from_millis(20), Duration::from_millis(60));
-        std::thread::sleep(Duration::from_millis(30));
-        assert!(matches!(clock.check(), Err(DeadlineExceeded::Guest(_))));
-        clock.spent_in_host(Duration::from_millis(30));
-        assert!(clock.check().is_ok() || clock.deadline.passed());
-        std::thread::sleep(Duration::from_millis(60));
-        clock.spent_in_host(Duration::from_millis(60));
+        let mut clock = clock(Duration::from_millis(20), Duration::from_secs(1));
+        let started = Instant::now();
+        let computed = compute(&mut clock, Duration::from_millis(60));
+        assert!(matches!(computed, Err(DeadlineExceeded::Guest(_))));
+        clock.spent_in_host(started.elapsed());
+        assert!(clock.check().is_ok());
+        std::thread::sleep(Duration::from_secs(1));
+        clock.spent_in_host(Duration::from_secs(1));
         assert!(matches!(clock.check(), Err(DeadlineExceeded::Call(_))));
         assert!(clock.deadline.passed());
+    }
+
+    #[test]
+    fn waiting_for_the_processor_is_not_the_guest_s_own_time() {
+        let mut clock = clock(Duration::from_millis(20), Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(clock.check().is_ok());
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(clock.check().is_ok());
+        let (guest, total) = clock.spent();
+        assert!(guest < Duration::from_millis(20) && total >= Duration::from_millis(200));
     }
 
     #[test]
@@ -148,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_limit_beyond_the_clock_s_range_does_not_panic() {
-        let clock = clock(Duration::MAX, Duration::MAX);
+        let mut clock = clock(Duration::MAX, Duration::MAX);
         assert!(clock.check().is_ok());
         assert!(!clock.deadline.passed());
     }

@@ -43,13 +43,12 @@ pub struct HostState {
 impl HostState {
     pub fn new(spec: &DriverSpec) -> Self {
         let (deadline, limits) = (Deadline::default(), spec.config.limits);
-        let cache = spec.cache.clone();
         HostState {
             table: resources(),
             memory: MemoryLimiter::new(&limits),
             usage: PeakUsage::default(),
             log: Log::new(&spec.name),
-            cache: cache.map(|directory| CacheAccess::new(spec, directory, &deadline)),
+            cache: CacheAccess::new(spec, &deadline),
             listings: 0,
             wasi: None,
             clock: CallClock::new(limits, deadline),
@@ -93,7 +92,7 @@ impl HostState {
     /// Sets the unpublished file that is being recorded: calls about its image use this file.
     pub fn set_unpublished(&mut self, file: Option<OpenImage>) {
         if let Some(cache) = &mut self.cache {
-            cache.images.unpublished = file;
+            cache.images.set_unpublished(file);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::compile_cache::{CompileCache, compile};
 use super::component::{ExaminedComponent, examine};
-use super::driver_spec::{DriverSpec, find};
+use super::driver_spec::{DriverSpec, Storage, find};
 use super::host_state::HostState;
 use super::load::prepare;
 use crate::engine;
@@ -66,7 +66,8 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
-    let examined = find(name_or_file, config, None).and_then(|spec| examine(&spec)).ok()?;
+    let examined =
+        find(name_or_file, config, Storage::None).and_then(|spec| examine(&spec)).ok()?;
     if !examined.faults.is_empty() {
         return None;
     }
@@ -78,7 +79,7 @@ pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> 
 
 impl Inspection {
     fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
-        let spec = find(name, config, None)?;
+        let spec = find(name, config, Storage::None)?;
         self.name.clone_from(&spec.name);
         self.source = match spec.built_in {
             Some(_) => "built in".into(),

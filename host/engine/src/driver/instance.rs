@@ -74,8 +74,8 @@ impl InstanceTemplate {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_PASSED);
         store.set_max_component_handles(MAX_HANDLES);
-        store.epoch_deadline_callback(|context| {
-            context.data().clock.check()?;
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().clock.check()?;
             Ok(UpdateDeadline::Continue(1))
         });
         let has_wasi = self.spec.config.grants.contains(&Grant::Wasi);

@@ -3,11 +3,13 @@
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
 use super::component::{ExaminedComponent, examine};
-use super::driver_spec::{DriverSpec, find};
+use super::driver_spec::{DriverSpec, Storage, find};
 use super::error::{CallError, DriverError, LoadError};
 use super::host_state::HostState;
 use super::instance::{FailedStart, Instance, InstanceTemplate};
 use super::loaded_driver::Driver;
+use crate::capability::no_images;
+use crate::capability::simulated_images::SimulatedImages;
 use crate::engine;
 use image_cache_model::Config;
 use image_cache_store::Directory;
@@ -36,8 +38,30 @@ impl Driver {
         options: Vec<(String, String)>,
     ) -> Result<Driver, LoadError> {
         let failed = |fault| LoadError::new(name, vec![fault]);
-        let mut spec = find(name, config, Some(directory)).map_err(failed)?;
+        let mut spec = find(name, config, Storage::Directory(directory)).map_err(failed)?;
         spec.config.options.extend(options);
+        Driver::load_spec(spec)
+    }
+
+    /// Loads a driver on a database in memory and on images without bytes, which the caller adds and removes: the component, its
+    /// limits and its interfaces are those of a cache.
+    ///
+    /// # Errors
+    /// Every reason for which a step failed, with advice.
+    pub fn load_simulated(
+        name: &str,
+        config: &Config,
+    ) -> Result<(Driver, SimulatedImages), LoadError> {
+        let found = find(name, config, Storage::None);
+        let mut spec = found.map_err(|fault| LoadError::new(name, vec![fault]))?;
+        let images = no_images(&spec);
+        spec.storage = Storage::Simulated(images.clone());
+        Ok((Driver::load_spec(spec)?, images))
+    }
+
+    fn load_spec(spec: DriverSpec) -> Result<Driver, LoadError> {
+        let name = &*spec.name.clone();
+        let failed = |fault| LoadError::new(name, vec![fault]);
         let examined = examine(&spec).map_err(failed)?;
         if !examined.faults.is_empty() {
             return Err(LoadError::new(name, examined.faults));
@@ -51,7 +75,7 @@ impl Driver {
     /// The built-in sqlite driver in place of one that keeps failing. It is already compiled if
     /// [`compile_fallback`] has been called.
     pub fn load_fallback(config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
-        let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Some(directory));
+        let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Storage::Directory(directory));
         let failed = |fault| LoadError::new(BuiltIn::Sqlite.name(), vec![fault]);
         let compiled = compiled_fallback().as_ref().map_err(|fault| failed(fault.clone()))?;
         let template = InstanceTemplate::new(&compiled.component, spec).map_err(failed)?;

@@ -49,7 +49,7 @@ pub(super) const GUEST_TIME: DriverKey = DriverKey {
     name: "limits.guest_time",
     default: "1s",
     accepted: "10 ms to 10 min, whole seconds or with a unit (1, \"500ms\")",
-    help: "The time of a call inside the component; at most `call_time`",
+    help: "The processor time of a call inside the component; at most `call_time`",
 };
 pub(super) const CALL_TIME: DriverKey = DriverKey {
     name: "limits.call_time",

@@ -1,16 +1,16 @@
 //! `driver check`: runs the conformance suite against one driver, in a temporary directory.
 
-mod checked_driver;
+mod args;
 mod report;
 
 use super::junit;
+use super::tried_driver::TriedDriver;
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
 use crate::output::{Format, columns, print};
 use crate::progress;
 use anyhow::Context;
-pub use checked_driver::CheckArgs;
-use checked_driver::CheckedDriver;
+pub use args::{CheckArgs, option};
 use image_cache::conformance::{CASES, Case, CaseResult, LRU_CASES, Measured};
 use image_cache::{Config, Inspection, conformance, inspect};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// The result of a check.
 struct CheckReport {
-    driver: CheckedDriver,
+    driver: TriedDriver,
     inspection: Inspection,
     /// Why the driver cannot be loaded; then no case was run.
     faults: Vec<String>,
@@ -61,10 +61,10 @@ pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code>
         return list(context.format);
     }
     let bar = progress::waiting("inspecting the driver");
-    let driver = CheckedDriver::new(&context.config, args)?;
+    let driver = args.driver(&context.config)?;
     bar.finish_and_clear();
     driver.report_grants();
-    let checked = driver.run(args)?;
+    let checked = run(driver, args)?;
     match context.format {
         Format::Junit => print(junit::document(&checked.suite()).as_bytes())?,
         format => format.print(&checked.answer(), |_| checked.table())?,
@@ -83,33 +83,30 @@ pub fn check(context: &CommandContext, args: &CheckArgs) -> anyhow::Result<Code>
     Ok(Code::Failed)
 }
 
-impl CheckedDriver {
-    /// Runs the selected cases, or else all, if the driver can be loaded.
-    fn run(self, args: &CheckArgs) -> anyhow::Result<CheckReport> {
-        let started = Instant::now();
-        let scratch =
-            tempfile::tempdir().context("cannot create a directory to check the driver")?;
-        let config = &self.config;
-        let bar = progress::waiting("compiling and loading");
-        let inspection = inspect(&config.driver, config);
-        let mut faults = inspection.faults.clone();
-        if faults.is_empty()
-            && let Err(error) = conformance::loads(config, scratch.path())
-        {
-            faults = error.faults().to_vec();
-        }
-        bar.finish_and_clear();
-        let all = CASES.iter().chain(if args.lru { LRU_CASES } else { &[] });
-        let cases = if args.cases.is_empty() { all.collect() } else { args.cases.clone() };
-        let results = match faults.as_slice() {
-            [] => run_all(cases, config, scratch.path()),
-            _ => Vec::new(),
-        };
-        let mut measured = Measured::default();
-        results.iter().for_each(|result| measured.add(&result.measured));
-        let time = started.elapsed();
-        Ok(CheckReport { driver: self, inspection, faults, results, measured, time })
+/// Runs the selected cases, or else all, if the driver can be loaded.
+fn run(driver: TriedDriver, args: &CheckArgs) -> anyhow::Result<CheckReport> {
+    let started = Instant::now();
+    let scratch = tempfile::tempdir().context("cannot create a directory to check the driver")?;
+    let config = &driver.config;
+    let bar = progress::waiting("compiling and loading");
+    let inspection = inspect(&config.driver, config);
+    let mut faults = inspection.faults.clone();
+    if faults.is_empty()
+        && let Err(error) = conformance::loads(config, scratch.path())
+    {
+        faults = error.faults().to_vec();
     }
+    bar.finish_and_clear();
+    let all = CASES.iter().chain(if args.lru { LRU_CASES } else { &[] });
+    let cases = if args.cases.is_empty() { all.collect() } else { args.cases.clone() };
+    let results = match faults.as_slice() {
+        [] => run_all(cases, config, scratch.path()),
+        _ => Vec::new(),
+    };
+    let mut measured = Measured::default();
+    results.iter().for_each(|result| measured.add(&result.measured));
+    let time = started.elapsed();
+    Ok(CheckReport { driver, inspection, faults, results, measured, time })
 }
 
 fn run_all(cases: Vec<&Case>, config: &Config, scratch: &Path) -> Vec<CaseResult> {

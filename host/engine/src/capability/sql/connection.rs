@@ -17,6 +17,7 @@ use rusqlite::ffi::SQLITE_CANTOPEN;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -36,8 +37,8 @@ static OPENING: Mutex<()> = Mutex::new(());
 pub(super) struct OpenDatabase {
     pub connection: Connection,
     pub identity: DatabaseIdentity,
-    /// Dropped after the connection, which opens files through its location's handle until it is closed.
-    identity_check: FileIdentityCheck,
+    /// Dropped after the connection, which opens files through its location's handle until it is closed. `None` in memory.
+    identity_check: Option<FileIdentityCheck>,
     pub interrupt: Arc<Interrupt>,
     pub prepared: Prepared,
     busy_timeout: Duration,
@@ -81,22 +82,42 @@ impl OpenDatabase {
         deadline: &Deadline,
         locking: Locking,
     ) -> Result<Self, SqlFault> {
-        let mut connection = connect(location)?;
-        let interrupt = Arc::new(Interrupt::new(location, share.log, deadline));
-        let busy_timeout = BUSY_TIMEOUT.min(deadline.remaining());
+        let identity_check = Some(FileIdentityCheck::new(location, identity));
+        let interrupt = Interrupt::new(Some(location), share.log, deadline);
+        let open = OpenDatabase::confined(connect(location)?, interrupt, share, locking)?;
+        Ok(OpenDatabase { identity, identity_check, ..open })
+    }
+
+    /// An empty database in memory, which no other connection can open.
+    pub fn in_memory(share: DiskShare, deadline: &Deadline) -> Result<Self, SqlFault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let connection = Connection::open_in_memory_with_flags_and_vfs(flags, vfs()?)?;
+        let interrupt = Interrupt::new(None, share.log, deadline);
+        OpenDatabase::confined(connection, interrupt, share, Locking::Shared)
+    }
+
+    /// A limited connection, without the identity of a file.
+    fn confined(
+        mut connection: Connection,
+        interrupt: Interrupt,
+        share: DiskShare,
+        locking: Locking,
+    ) -> Result<Self, SqlFault> {
+        let interrupt = Arc::new(interrupt);
+        let busy_timeout = BUSY_TIMEOUT.min(interrupt.deadline.remaining());
         connection.busy_timeout(busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED + 1);
         authorizer::confine(&mut connection, &interrupt)?;
         interrupt.as_host(|| set_up(&mut connection, &interrupt, share, locking))?;
         let is_exclusive = locking == Locking::Exclusive;
-        let (prepared, identity_check) =
-            (Prepared::default(), FileIdentityCheck::new(location, identity));
         Ok(OpenDatabase {
             connection,
-            identity,
-            identity_check,
+            identity: DatabaseIdentity::default(),
+            identity_check: None,
             interrupt,
-            prepared,
+            prepared: Prepared::default(),
             busy_timeout,
             is_exclusive,
         })
@@ -104,7 +125,7 @@ impl OpenDatabase {
 
     /// Checks whether its file is still the one at this path.
     pub fn check_in_place(&mut self, dir: impl AsFd, below: &Path) -> bool {
-        self.identity_check.check()
+        self.identity_check.as_mut().is_some_and(FileIdentityCheck::check)
             || identity_below(dir, below).ok().flatten() == Some(self.identity)
     }
 
@@ -123,10 +144,13 @@ pub(super) fn connect(location: &Location) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    Connection::open_with_flags_and_vfs(location.path(), flags, vfs()?)
+}
+
+fn vfs() -> rusqlite::Result<&'static CStr> {
     let no_vfs =
         || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_CANTOPEN), None);
-    let vfs = vfs::registered().ok_or_else(no_vfs)?;
-    Connection::open_with_flags_and_vfs(location.path(), flags, vfs)
+    vfs::registered().ok_or_else(no_vfs)
 }
 
 /// Creates the file if it is missing. An existing one is not opened here: closing it would drop SQLite's locks on it.

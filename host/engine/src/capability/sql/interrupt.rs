@@ -19,8 +19,8 @@ pub(super) struct Interrupt {
     memory_at_start: AtomicI64,
     /// How often SQLite has called the progress handler since then.
     checks: AtomicU32,
-    /// The database whose write-ahead log is limited, and the maximum size of the log.
-    database: Arc<Location>,
+    /// The database whose write-ahead log is limited, and the maximum size of the log. A database in memory has no log.
+    database: Option<Arc<Location>>,
     max_log: u64,
     /// The log's size after the last commit, as SQLite reports it: a `stat` of the file would cost a hit a microsecond.
     committed: AtomicU64,
@@ -35,12 +35,12 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    pub fn new(database: &Arc<Location>, max_log: u64, deadline: &Deadline) -> Self {
+    pub fn new(database: Option<&Arc<Location>>, max_log: u64, deadline: &Deadline) -> Self {
         Interrupt {
             deadline: deadline.clone(),
             memory_at_start: AtomicI64::new(memory::used()),
             checks: AtomicU32::new(0),
-            database: Arc::clone(database),
+            database: database.cloned(),
             max_log,
             // Unknown at the start.
             committed: AtomicU64::new(u64::MAX),
@@ -87,7 +87,7 @@ impl Interrupt {
 
     /// Whether the log exceeds its maximum size.
     pub fn log_is_full(&self) -> bool {
-        self.database.log_bytes() > self.max_log
+        self.database.as_ref().is_some_and(|database| database.log_bytes() > self.max_log)
     }
 
     pub fn is_host_statement(&self) -> bool {

@@ -46,13 +46,10 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability::sql::location::Location;
     use crate::driver::deadline::Deadline;
-    use std::sync::Arc;
 
     fn interrupt() -> Interrupt {
-        let none = Arc::new(Location::at(&std::env::temp_dir().join("none.db")));
-        Interrupt::new(&none, 1 << 20, &Deadline::default())
+        Interrupt::new(None, 1 << 20, &Deadline::default())
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Database;
 use super::connection::connect;
 use super::database_lock::lock_database_files;
 use super::location::{Location, SIDE_FILES};
+use super::place::Place;
 use image_cache_store::names;
 use rusqlite::ErrorCode;
 use std::io;
@@ -20,8 +21,9 @@ impl Database {
         let found_corrupt = self.found_corrupt.take();
         self.open = None;
         self.file_checked = false;
-        let _one_at_a_time = lock_database_files(&self.directory)?;
-        let location = Location::find(&self.directory, &self.path)?;
+        let Place::File { directory, path } = &self.place else { return Ok(None) };
+        let _one_at_a_time = lock_database_files(directory)?;
+        let location = Location::find(directory, path)?;
         if found_corrupt.is_none() || location.identity()? != found_corrupt {
             return Ok(None);
         }
@@ -34,13 +36,13 @@ impl Database {
         // The database is first: a process that creates a new one meanwhile removes side files without a database.
         for ending in [""].into_iter().chain(SIDE_FILES) {
             let (from, to) = (format!("{}{ending}", location.name), format!("{new_name}{ending}"));
-            let own = self.directory.own_dir();
+            let own = directory.own_dir();
             match rustix::fs::renameat(&location.directory, from, own, to) {
                 Err(rustix::io::Errno::NOENT) => {}
                 other => other?,
             }
         }
-        Ok(Some(self.directory.path_of(names::OWN).join(new_name)))
+        Ok(Some(directory.path_of(names::OWN).join(new_name)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A guest of WASI that waits, and the contents of its context.
 
 use super::*;
-use crate::driver::driver_spec::DriverSpec;
+use crate::driver::driver_spec::{DriverSpec, Storage};
 use crate::driver::host_state::HostState;
 use crate::driver::host_state::imports::link_wasi;
 use image_cache_model::{DriverConfig, Limits};
@@ -38,7 +38,7 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
         name: "waiting".into(),
         built_in: None,
         config: DriverConfig { limits, ..DriverConfig::default() },
-        cache: None,
+        storage: Storage::None,
         sqlite_db: "cache.db".into(),
     };
     let mut store = Store::new(engine, HostState::new(&spec));

@@ -2,13 +2,12 @@
 
 use super::HostState;
 use crate::bindings::image_cache::driver::{attributes, files, log, sql};
-use crate::capability::CacheAccess;
-use crate::capability::error::{CapabilityError, io_error};
-use crate::capability::files::{MAX_LISTINGS, page, set_accessed, stat};
+use crate::capability::error::CapabilityError;
+use crate::capability::files::{MAX_LISTINGS, page};
+use crate::capability::listing::Listing;
 use crate::capability::wasi::{empty_context, pause, ready};
 use crate::driver::peak_usage::Bound;
 use image_cache_model::Grant;
-use image_cache_store::Scan;
 use std::collections::BTreeSet;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{HasSelf, Linker, Resource};
@@ -58,7 +57,7 @@ impl attributes::Host for HostState {
         self.in_host(|state| {
             let Some(cache) = &mut state.cache else { return Ok(false) };
             // The interface has no value for this, and a driver that continued without an answer would be wrong in any case.
-            cache.attributes.is_supported(&cache.images.directory).map_err(|error| {
+            cache.images.has_attributes().map_err(|error| {
                 let words =
                     "cannot determine whether the cache's file system supports user attributes";
                 wasmtime::Error::msg(format!("{words}: {error}"))
@@ -67,47 +66,34 @@ impl attributes::Host for HostState {
     }
 
     fn get(&mut self, id: String, name: String) -> Result<Option<Vec<u8>>, CapabilityError> {
-        self.in_host(|state| {
-            let CacheAccess { attributes, images, .. } = state.cache()?;
-            attributes.get(images, &id, &name)
-        })
+        self.in_host(|state| state.cache()?.images.attribute(&id, &name))
     }
 
     fn set(&mut self, id: String, name: String, value: Vec<u8>) -> Result<(), CapabilityError> {
-        self.in_host(|state| {
-            let CacheAccess { attributes, images, .. } = state.cache()?;
-            attributes.set(images, &id, &name, &value)
-        })
+        self.in_host(|state| state.cache()?.images.set_attribute(&id, &name, &value))
     }
 
     fn remove(&mut self, id: String, name: String) -> Result<(), CapabilityError> {
-        self.in_host(|state| {
-            let CacheAccess { attributes, images, .. } = state.cache()?;
-            attributes.remove(images, &id, &name)
-        })
+        self.in_host(|state| state.cache()?.images.remove_attribute(&id, &name))
     }
 
     fn add(&mut self, id: String, name: String, delta: i64) -> Result<i64, CapabilityError> {
-        self.in_host(|state| {
-            let CacheAccess { attributes, images, .. } = state.cache()?;
-            attributes.add(images, &id, &name, delta)
-        })
+        self.in_host(|state| state.cache()?.images.add_to_attribute(&id, &name, delta))
     }
 }
 
 impl files::Host for HostState {
     fn stat(&mut self, id: String) -> Result<Option<files::File>, CapabilityError> {
-        self.in_host(|state| stat(&mut state.cache()?.images, &id))
+        self.in_host(|state| state.cache()?.images.stat(&id))
     }
 
-    fn list_cached(&mut self) -> Result<Resource<Scan>, CapabilityError> {
+    fn list_cached(&mut self) -> Result<Resource<Listing>, CapabilityError> {
         self.in_host(|state| {
             if state.listings >= MAX_LISTINGS {
                 return Err(CapabilityError::TooLarge);
             }
-            let images = &state.cache()?.images;
-            let files = images.directory.cached_files().map_err(|e| io_error(&e))?;
-            let listing = state.table.push(files).map_err(|_| CapabilityError::TooLarge)?;
+            let images = state.cache()?.images.list()?;
+            let listing = state.table.push(images).map_err(|_| CapabilityError::TooLarge)?;
             state.listings += 1;
             state.usage.note(Bound::Listings, state.listings as u64);
             Ok(listing)
@@ -115,14 +101,14 @@ impl files::Host for HostState {
     }
 
     fn set_accessed(&mut self, id: String, at: u64) -> Result<(), CapabilityError> {
-        self.in_host(|state| set_accessed(&state.cache()?.images, &id, at))
+        self.in_host(|state| state.cache()?.images.set_accessed(&id, at))
     }
 }
 
 impl files::HostListing for HostState {
     fn next(
         &mut self,
-        listing: Resource<Scan>,
+        listing: Resource<Listing>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<files::File>, CapabilityError>> {
         self.in_host(|state| {
@@ -132,7 +118,7 @@ impl files::HostListing for HostState {
         })
     }
 
-    fn drop(&mut self, listing: Resource<Scan>) -> wasmtime::Result<()> {
+    fn drop(&mut self, listing: Resource<Listing>) -> wasmtime::Result<()> {
         self.table.delete(listing)?;
         self.listings = self.listings.saturating_sub(1);
         Ok(())

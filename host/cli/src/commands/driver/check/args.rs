@@ -1,0 +1,57 @@
+//! The options of `driver check`.
+
+use crate::commands::driver::tried_driver::TriedDriver;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use image_cache::conformance::{CASES, Case, LRU_CASES};
+use image_cache::{Config, Grant};
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A component's path, or a built-in or configured name
+    #[arg(value_name = "NAME|FILE", required_unless_present = "list")]
+    name: Option<String>,
+    /// Grant this, and nothing else; may be repeated [default: what the configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = grant_parser())]
+    grants: Vec<Grant>,
+    /// Configure the driver with this as well; may be repeated
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// Run only this case; may be repeated
+    #[arg(long = "case", value_name = "CASE", value_parser = case_named)]
+    pub cases: Vec<&'static Case>,
+    /// List the cases, and run none
+    #[arg(long, conflicts_with_all = ["name", "cases"])]
+    pub list: bool,
+    /// Also run the cases for drivers that evict the least recently accessed image first
+    #[arg(long)]
+    pub lru: bool,
+}
+
+fn case_named(name: &str) -> Result<&'static Case, String> {
+    let mut all = CASES.iter().chain(LRU_CASES);
+    let unknown =
+        || "no case has this name; `image-cache driver check --list` shows all".to_owned();
+    all.find(|case| case.name == name).ok_or_else(unknown)
+}
+
+pub fn grant_parser() -> impl TypedValueParser<Value = Grant> {
+    PossibleValuesParser::new(Grant::ALL.iter().map(|grant| grant.name()))
+        .try_map(|name| name.parse::<Grant>())
+}
+
+pub fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+impl CheckArgs {
+    /// The driver to check.
+    pub fn driver(&self, config: &Config) -> anyhow::Result<TriedDriver> {
+        // Required by the options, except with --list.
+        let name = self.name.as_deref().unwrap_or_default();
+        TriedDriver::new(config, name, &self.grants, &self.options, "this check")
+    }
+}

@@ -1,0 +1,122 @@
+//! A driver's component as the policy of a simulation.
+
+use crate::policy::{Policy, PolicyError};
+use crate::trace::{Request, Trace};
+use image_cache_engine::{CallError, Driver, LoadError, SimulatedImages};
+use image_cache_model::{CachedImage, Config, Eviction, Hit, ImageId, system_time};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Hits that are passed to the driver in one call, at most.
+const HITS_PER_CALL: usize = 1000;
+
+/// A driver, loaded on a database in memory and on images without bytes.
+///
+/// As in a cache, hits reach the driver in batches; none is held back when it is called for something else.
+pub struct ComponentPolicy<'a> {
+    driver: Driver,
+    cached: SimulatedImages,
+    images: &'a [ImageId],
+    numbers: HashMap<&'a str, u32>,
+    hits: Vec<Hit>,
+    calls: u64,
+    time: Duration,
+}
+
+impl<'a> ComponentPolicy<'a> {
+    /// Loads a driver by its configured name or its path, for this trace.
+    ///
+    /// # Errors
+    /// Every reason why it cannot be loaded or configured.
+    pub fn load(name: &str, config: &Config, trace: &'a Trace) -> Result<Self, LoadError> {
+        let (driver, cached) = Driver::load_simulated(name, config)?;
+        let images = &trace.images;
+        let numbers = (0..).zip(images).map(|(number, id)| (id.as_str(), number)).collect();
+        let (hits, calls, time) = (Vec::new(), 0, Duration::ZERO);
+        Ok(ComponentPolicy { driver, cached, images, numbers, hits, calls, time })
+    }
+
+    fn id(&self, image: u32) -> &'a ImageId {
+        &self.images[image as usize]
+    }
+
+    fn call<T>(
+        &mut self,
+        call: &'static str,
+        work: impl FnOnce(&Driver) -> Result<T, CallError>,
+    ) -> Result<T, PolicyError> {
+        let started = Instant::now();
+        let result = work(&self.driver);
+        self.time += started.elapsed();
+        self.calls += 1;
+        result.map_err(|error| PolicyError::Call { call, error })
+    }
+
+    /// Passes the hits to the driver that it does not know yet.
+    fn pass_hits(&mut self) -> Result<(), PolicyError> {
+        if self.hits.is_empty() {
+            return Ok(());
+        }
+        let hits = std::mem::take(&mut self.hits);
+        self.call("record-hits", |driver| driver.record_hits(&hits))
+    }
+
+    fn forget(&mut self, image: u32) -> Result<(), PolicyError> {
+        let id = self.id(image);
+        self.cached.remove(id);
+        self.call("forget", |driver| driver.forget(std::slice::from_ref(id)))
+    }
+}
+
+impl Policy for ComponentPolicy<'_> {
+    fn hit(&mut self, request: &Request) -> Result<(), PolicyError> {
+        let image_id = self.id(request.image).clone();
+        self.hits.push(Hit { image_id, at: system_time(request.at) });
+        if self.hits.len() < HITS_PER_CALL { Ok(()) } else { self.pass_hits() }
+    }
+
+    fn admits(&mut self, request: &Request) -> Result<bool, PolicyError> {
+        self.pass_hits()?;
+        let (id, now) = (self.id(request.image), system_time(request.at));
+        self.call("is-cacheable", |driver| driver.is_cacheable(id, Some(request.size), now))
+    }
+
+    fn insert(&mut self, request: &Request) -> Result<(), PolicyError> {
+        let (id, now) = (self.id(request.image), system_time(request.at));
+        let image = CachedImage {
+            image_id: id.clone(),
+            size: request.size,
+            hits: 0,
+            last_accessed: now,
+            last_modified: now,
+            checksum: None,
+        };
+        self.cached.begin(id, request.size, now);
+        self.call("record-cached", |driver| driver.record_cached(&image, None))?;
+        self.cached.publish(id);
+        Ok(())
+    }
+
+    fn evict(&mut self, request: &Request, needed: u64) -> Result<Option<u32>, PolicyError> {
+        self.pass_hits()?;
+        let now = system_time(request.at);
+        let eviction = Eviction { now, bytes_needed: needed, exclude: &[], limit: 1 };
+        let victims = self.call("select-victims", |driver| driver.select_victims(&eviction))?;
+        let Some(victim) = victims.into_iter().next() else { return Ok(None) };
+        let id = victim.image_id.as_str();
+        let number = self.numbers.get(id).copied();
+        let number = number.filter(|number| self.cached.contains(self.id(*number)));
+        let number = number.ok_or_else(|| PolicyError::NotCached(id.to_owned()))?;
+        self.forget(number)?;
+        Ok(Some(number))
+    }
+
+    fn remove(&mut self, request: &Request) -> Result<(), PolicyError> {
+        self.pass_hits()?;
+        self.forget(request.image)
+    }
+
+    fn calls(&self) -> (u64, f64) {
+        (self.calls, self.time.as_secs_f64())
+    }
+}

@@ -1,0 +1,62 @@
+//! What decides which images stay in a simulated cache: a driver or a reference.
+
+use crate::trace::Request;
+use image_cache_engine::CallError;
+
+/// A policy that a simulation asks. It knows an image by its [number](Request::image).
+pub trait Policy {
+    /// Counts a request of a cached image.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn hit(&mut self, request: &Request) -> Result<(), PolicyError>;
+
+    /// Whether an image that is not cached may be cached. This is asked for each miss, before anything is evicted.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn admits(&mut self, request: &Request) -> Result<bool, PolicyError> {
+        let _ = request;
+        Ok(true)
+    }
+
+    /// Records an image that is cached now.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn insert(&mut self, request: &Request) -> Result<(), PolicyError>;
+
+    /// Selects a cached image to evict, and forgets it; `needed` bytes are to be freed for the request. `None` if the policy
+    /// evicts nothing.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn evict(&mut self, request: &Request, needed: u64) -> Result<Option<u32>, PolicyError>;
+
+    /// Forgets a cached image that another version replaces.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn remove(&mut self, request: &Request) -> Result<(), PolicyError>;
+
+    /// The number of calls of a component and their time in seconds; 0 for a reference.
+    fn calls(&self) -> (u64, f64) {
+        (0, 0.0)
+    }
+}
+
+/// Why a simulation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A call of the driver failed.
+    #[error("{call} failed: {error}")]
+    Call {
+        /// The function of the interface `driver`.
+        call: &'static str,
+        /// The failure.
+        error: CallError,
+    },
+    /// The driver named a victim that is not cached.
+    #[error("select-victims named {0:?}, which is not in the cache")]
+    NotCached(String),
+}

@@ -1,0 +1,38 @@
+//! libCacheSim's `oracleGeneral`: records of 24 bytes, little-endian: the time in seconds (32 bits), the id (64), the size (32),
+//! and the number of the next request of the same object (64), which is not used.
+//!
+//! <https://github.com/1a1a11a/libCacheSim>, `traceReader/customizedReader/oracle/oracleGeneralBin.h`.
+
+use super::collector::Collector;
+use super::error::TraceError;
+use std::io::{self, BufRead, BufReader, Read};
+
+/// Bytes of a record.
+const RECORD: usize = 24;
+
+pub(super) fn read(input: impl Read, collector: &mut Collector) -> Result<(), TraceError> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let mut number = 0;
+    while !input.fill_buf()?.is_empty() {
+        number += 1;
+        let mut record = [0; RECORD];
+        match input.read_exact(&mut record) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(
+                    collector.malformed(number, "it ends before its 24 bytes: it is truncated")
+                );
+            }
+            other => other?,
+        }
+        let (time, id, size) = fields(&record);
+        collector.push(number, u64::from(time) * 1_000_000, &id.to_string(), size.into())?;
+    }
+    Ok(())
+}
+
+fn fields(record: &[u8; RECORD]) -> (u32, u64, u32) {
+    let (time, rest) = record.split_first_chunk().unwrap_or((&[0; 4], &[]));
+    let (id, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let size = rest.first_chunk().unwrap_or(&[0; 4]);
+    (u32::from_le_bytes(*time), u64::from_le_bytes(*id), u32::from_le_bytes(*size))
+}
