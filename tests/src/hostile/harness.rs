@@ -56,6 +56,15 @@ impl Harness {
         })
     }
 
+    /// The same with little time for the guest itself, and much for its calls: the first is processor time, which a busy machine
+    /// does not use up.
+    pub fn with_little_guest_time(self) -> Harness {
+        self.with(|driver| {
+            driver.limits.guest_time = Duration::from_millis(50);
+            driver.limits.call_time = Duration::from_secs(30);
+        })
+    }
+
     /// The same with a long deadline, so that a busy machine causes no failure.
     pub fn with_long_deadlines(self) -> Harness {
         self.with(|driver| {

@@ -2,7 +2,7 @@
 
 use crate::engine::TICK;
 use image_cache_model::Limits;
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -135,10 +135,9 @@ impl CallClock {
     }
 }
 
-/// The processor time that this thread has used.
+/// The processor time that this thread has used. (rustix asks the kernel's vDSO, which crashes under valgrind.)
 fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.try_into().unwrap_or_default()
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// The deadline of a call that starts now. If the limit exceeds the clock's range, a year is used.

@@ -18,21 +18,16 @@ const EXPORTS: [&str; 9] = [
 
 /// In each export the call fails, and at last the driver is replaced; if it fails while it is loaded, it is refused at once.
 fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
-    // Only the limit on its own time is short, so that a busy machine causes no failure of the guest.
-    let long_calls = |driver: &mut image_cache::DriverConfig| {
-        driver.limits.call_time = std::time::Duration::from_secs(30);
-    };
     for export in EXPORTS {
         Harness::of(guest)
             .in_export(export)
-            .with_short_deadlines()
-            .with(long_calls)
+            .with_little_guest_time()
             .assert_replaced(&[words, &["times within 60 s"]].concat())?;
     }
     for export in ["configure", "describe"] {
         Harness::of(guest)
             .in_export(export)
-            .with_short_deadlines()
+            .with_little_guest_time()
             .assert_refused(&[words, &[export]].concat())?;
     }
     Ok(())

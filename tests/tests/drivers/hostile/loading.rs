@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub fn starts_endlessly(harness: Harness) -> Tested {
-    harness.with_short_deadlines().assert_refused(&["instantiate was cut short", "50ms"])
+    harness.with_little_guest_time().assert_refused(&["instantiate was cut short", "50ms"])
 }
 
 pub fn imports_what_nobody_granted(harness: Harness) -> Tested {
