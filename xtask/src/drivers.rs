@@ -6,14 +6,18 @@ use anyhow::Result;
 use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
-/// The guests of the workspace: the built-in drivers, an example, and the guests of the tests except the hostile ones, which the
+/// The guests of the workspace: the built-in drivers, the examples in Rust, and the guests of the tests except the hostile ones, which the
 /// tests build.
-const GUESTS: [Guest; 4] = [
+const GUESTS: [Guest; 5] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
+    Guest { package: "image-cache-driver-sieve", directory: "drivers/examples/sieve" },
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
 ];
+
+/// The examples in Rust, which are kept beside those in other languages.
+const EXAMPLES: [&str; 2] = ["gdsf", "sieve"];
 
 /// Finds or installs the toolchain, and prints each step.
 pub fn toolchain() -> Result<Toolchain> {
@@ -31,8 +35,10 @@ pub fn build_and_show() -> Result<()> {
     for component in components {
         print_component(&component);
         let component = component.confined()?;
-        if component.package == "image-cache-driver-gdsf" {
-            examples::keep("gdsf", &component)?;
+        for example in EXAMPLES {
+            if component.package == format!("image-cache-driver-{example}") {
+                examples::keep(example, &component)?;
+            }
         }
     }
     examples::build_and_show()

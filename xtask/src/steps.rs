@@ -8,9 +8,10 @@ use std::env;
 use std::process::Command;
 use std::thread;
 
-/// The test program, and the test module that needs node and time: it skips itself, with a message, except in
+/// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 5] = ["serve", "--test", "cli", "--", "http_cache_tests"];
+const FULL_ONLY: [&str; 8] =
+    ["serve", "--test", "drivers", "--test", "cli", "--", "http_cache_tests", "agreement"];
 
 /// The variable that marks a full run.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";

@@ -3,7 +3,7 @@
 use super::body::{self, Body, PolledFrame};
 use super::cache_status::{self, CacheStatus};
 use super::metrics::ServeMetrics;
-use super::plain::KnownCredentials;
+use super::service::{Service, target};
 use headers::{ContentLength, HeaderMapExt};
 use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue};
@@ -15,6 +15,9 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tracing::{Instrument, Span};
+
+/// The name of the clients' listener in the log.
+pub const CLIENTS: &str = "clients";
 
 /// The header field with the id of a request, as OpenStack's services and their clients use it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -38,8 +41,7 @@ fn next_id() -> String {
 ///
 /// The response has this id unless the upstream has set another one.
 pub async fn log_access<R, F>(
-    metrics: &Arc<ServeMetrics>,
-    credentials: &KnownCredentials,
+    service: &Service,
     listener: &'static str,
     request: Request<R>,
     answer: impl FnOnce(Request<R>) -> F,
@@ -50,8 +52,14 @@ where
     let (id, begun) = (next_id(), Instant::now());
     let caller = callers_id(request.headers()).map(str::to_owned);
     let span = tracing::error_span!("request", %id, caller, listener);
-    let (method, path) = (request.method().clone(), credentials.without(request.uri().path()));
+    let (method, path) =
+        (request.method().clone(), service.credentials.without(request.uri().path()));
+    let trace = service.trace.as_ref().filter(|_| listener == CLIENTS);
+    let recorded = trace.map(|trace| (trace, service.credentials.without(target(&request))));
     let mut response = answer(request).instrument(span.clone()).await;
+    if let Some((trace, target)) = recorded {
+        trace.record(&method, target, &response);
+    }
     let upstream = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let mut entry = AccessLogEntry {
         upstream: upstream.map(str::to_owned),
@@ -65,7 +73,7 @@ where
         bytes: 0,
         failed: None,
         span,
-        metrics: Arc::clone(metrics),
+        metrics: Arc::clone(&service.metrics),
     };
     if entry.upstream.is_none()
         && let Ok(id) = HeaderValue::try_from(id)

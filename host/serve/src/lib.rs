@@ -32,6 +32,7 @@ mod proxy;
 mod range;
 mod request_checks;
 mod request_fields;
+mod request_trace;
 mod response;
 mod response_store;
 mod routing;
@@ -127,7 +128,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     }
     let answering = Arc::clone(&service);
     let answer = move |request| routing::respond(Arc::clone(&answering), request).boxed();
-    listener("clients", clients, &listeners.clients).serve(Arc::new(answer), stop).await;
+    listener(access_log::CLIENTS, clients, &listeners.clients).serve(Arc::new(answer), stop).await;
     let finished = finish(&service, tasks).await;
     alive.abort();
     finished

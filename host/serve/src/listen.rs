@@ -125,7 +125,7 @@ impl Listener {
                     Some(refusal) => refusal,
                     None => respond(request).await,
                 };
-                log_access(&service.metrics, &service.credentials, name, request, respond).await
+                log_access(&service, name, request, respond).await
             };
             answer.boxed()
         })

@@ -6,6 +6,7 @@ mod limits;
 mod maintenance;
 mod origin;
 mod prefetch;
+mod record;
 mod sharing;
 mod tls;
 mod values;
@@ -16,6 +17,7 @@ pub use limits::ClientLimits;
 pub use maintenance::MaintenanceOptions;
 pub use origin::{Origin, Profile};
 pub use prefetch::PrefetchSettings;
+pub use record::RecordOptions;
 pub use sharing::Sharing;
 pub use tls::ListenerTls;
 
@@ -68,6 +70,9 @@ pub struct Options {
     /// Maintenance.
     #[command(flatten)]
     pub maintenance: MaintenanceOptions,
+    /// Recording requests.
+    #[command(flatten)]
+    pub record: RecordOptions,
     /// What clients may use.
     #[command(flatten)]
     pub limits: ClientLimits,

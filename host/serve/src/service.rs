@@ -11,6 +11,7 @@ use super::options::{OptionError, Options, Profile};
 use super::plain::KnownCredentials;
 use super::prefetch::{PrefetchState, credentials};
 use super::request_fields::RequestFields;
+use super::request_trace::RequestTrace;
 use super::response::{bypassed, upstream_failed};
 use super::response_store::ResponseStore;
 use super::timeout_body::with_timeout;
@@ -34,6 +35,8 @@ pub struct Service {
     pub upstream: Upstream,
     pub options: Options,
     pub metrics: Arc<ServeMetrics>,
+    /// The trace of the clients' requests, if they are recorded.
+    pub trace: Option<RequestTrace>,
     pub admin_token: AdminToken,
     /// The certificate of the listeners, if they use TLS.
     pub certificate: Option<Arc<ServerCertificate>>,
@@ -62,6 +65,7 @@ impl Service {
         Ok(Service {
             upstream: OptionError::checked(Upstream::new(&options.origin))?,
             metrics: Arc::default(),
+            trace: OptionError::checked(RequestTrace::open(&options.record))?,
             admin_token: OptionError::checked(admin_token)?,
             certificate: OptionError::checked(ServerCertificate::load(&options.tls))?,
             prefetch: PrefetchState::default(),

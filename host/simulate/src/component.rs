@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Hits that are passed to the driver in one call, at most.
 const HITS_PER_CALL: usize = 1000;
 
+/// Images that the policy evicts because of their age in one call, at most.
+const EXPIRED_PER_CALL: u32 = 1000;
+
 /// A driver, loaded on a database in memory and on images without bytes.
 ///
 /// As in a cache, hits reach the driver in batches; none is held back when it is called for something else.
@@ -61,6 +64,28 @@ impl<'a> ComponentPolicy<'a> {
         self.call("record-hits", |driver| driver.record_hits(&hits))
     }
 
+    /// Selects victims and forgets them.
+    fn select(
+        &mut self,
+        request: &Request,
+        bytes_needed: u64,
+        limit: u32,
+    ) -> Result<Vec<u32>, PolicyError> {
+        let now = system_time(request.at);
+        let eviction = Eviction { now, bytes_needed, exclude: &[], limit };
+        let victims = self.call("select-victims", |driver| driver.select_victims(&eviction))?;
+        let mut numbers = Vec::new();
+        for victim in victims.into_iter().take(limit as usize) {
+            let id = victim.image_id.as_str();
+            let number = self.numbers.get(id).copied();
+            let number = number.filter(|number| self.cached.contains(self.id(*number)));
+            let number = number.ok_or_else(|| PolicyError::NotCached(id.to_owned()))?;
+            self.forget(number)?;
+            numbers.push(number);
+        }
+        Ok(numbers)
+    }
+
     fn forget(&mut self, image: u32) -> Result<(), PolicyError> {
         let id = self.id(image);
         self.cached.remove(id);
@@ -99,16 +124,16 @@ impl Policy for ComponentPolicy<'_> {
 
     fn evict(&mut self, request: &Request, needed: u64) -> Result<Option<u32>, PolicyError> {
         self.pass_hits()?;
-        let now = system_time(request.at);
-        let eviction = Eviction { now, bytes_needed: needed, exclude: &[], limit: 1 };
-        let victims = self.call("select-victims", |driver| driver.select_victims(&eviction))?;
-        let Some(victim) = victims.into_iter().next() else { return Ok(None) };
-        let id = victim.image_id.as_str();
-        let number = self.numbers.get(id).copied();
-        let number = number.filter(|number| self.cached.contains(self.id(*number)));
-        let number = number.ok_or_else(|| PolicyError::NotCached(id.to_owned()))?;
-        self.forget(number)?;
-        Ok(Some(number))
+        Ok(self.select(request, needed, 1)?.pop())
+    }
+
+    fn expire(&mut self, request: &Request) -> Result<Vec<u32>, PolicyError> {
+        self.pass_hits()?;
+        self.select(request, 0, EXPIRED_PER_CALL)
+    }
+
+    fn finish(&mut self) -> Result<(), PolicyError> {
+        self.pass_hits()
     }
 
     fn remove(&mut self, request: &Request) -> Result<(), PolicyError> {

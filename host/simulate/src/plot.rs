@@ -17,7 +17,8 @@ pub struct Curve {
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 540);
 
-const GIB: f64 = (1u64 << 30) as f64;
+/// Units of bytes, each 1024 of the one before.
+const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Draws curves; the size of the cache is on a logarithmic scale. Returns the text of an SVG file.
 ///
@@ -31,12 +32,13 @@ pub fn plot(title: &str, curves: &[Curve]) -> Result<String, Box<dyn Error>> {
 
 fn draw(svg: &mut String, title: &str, curves: &[Curve]) -> Result<(), Box<dyn Error>> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let sizes = points().map(|(size, _)| *size as f64 / GIB);
+    let sizes = points().map(|(size, _)| *size as f64);
     let (least, most) = sizes.fold((f64::MAX, 0.0f64), |(a, b), size| (a.min(size), b.max(size)));
     let highest = points().map(|(_, miss)| *miss).fold(0.0, f64::max);
     if points().next().is_none() {
         return Err("there is nothing to plot".into());
     }
+    let key_points: Vec<f64> = points().map(|(size, _)| *size as f64).collect();
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
@@ -45,16 +47,21 @@ fn draw(svg: &mut String, title: &str, curves: &[Curve]) -> Result<(), Box<dyn E
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d(
-            (least * 0.95..most * 1.05).log_scale(),
+            (least * 0.95..most * 1.05).log_scale().with_key_points(key_points),
             0.0..(highest * 1.05).max(0.01),
         )?;
-    chart.configure_mesh().x_desc("size of the cache in GiB").y_desc("miss ratio").draw()?;
+    chart
+        .configure_mesh()
+        .x_desc("size of the cache")
+        .x_label_formatter(&|size| size_label(*size))
+        .y_desc("miss ratio")
+        .draw()?;
     for (number, curve) in curves.iter().enumerate() {
         let color = Palette99::pick(number).to_rgba();
         let width = if curve.is_reference { 1 } else { 3 };
         let style = color.stroke_width(width);
         let points: Vec<(f64, f64)> =
-            curve.points.iter().map(|(size, miss)| (*size as f64 / GIB, *miss)).collect();
+            curve.points.iter().map(|(size, miss)| (*size as f64, *miss)).collect();
         chart
             .draw_series(LineSeries::new(points.iter().copied(), style))?
             .label(curve.name.as_str())
@@ -69,4 +76,14 @@ fn draw(svg: &mut String, title: &str, curves: &[Curve]) -> Result<(), Box<dyn E
         .draw()?;
     area.present()?;
     Ok(())
+}
+
+fn size_label(bytes: f64) -> String {
+    let (mut number, mut unit) = (bytes, 0);
+    while number >= 1024.0 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    let number = (number * 10.0).round() / 10.0;
+    format!("{number} {}", UNITS[unit])
 }

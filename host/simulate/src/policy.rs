@@ -39,6 +39,23 @@ pub trait Policy {
     /// If the driver's call failed.
     fn remove(&mut self, request: &Request) -> Result<(), PolicyError>;
 
+    /// Selects the images that the policy evicts anyway at this time, because of their age, and forgets them.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn expire(&mut self, request: &Request) -> Result<Vec<u32>, PolicyError> {
+        let _ = request;
+        Ok(Vec::new())
+    }
+
+    /// Ends the simulation: what was held back is passed on.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn finish(&mut self) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
     /// The number of calls of a component and their time in seconds; 0 for a reference.
     fn calls(&self) -> (u64, f64) {
         (0, 0.0)
@@ -49,7 +66,7 @@ pub trait Policy {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// A call of the driver failed.
-    #[error("{call} failed: {error}")]
+    #[error("{}", described(call, error))]
     Call {
         /// The function of the interface `driver`.
         call: &'static str,
@@ -59,4 +76,10 @@ pub enum PolicyError {
     /// The driver named a victim that is not cached.
     #[error("select-victims named {0:?}, which is not in the cache")]
     NotCached(String),
+}
+
+/// A failure with the name of the call, which most failures begin with.
+fn described(call: &str, error: &CallError) -> String {
+    let words = error.to_string();
+    if words.starts_with(call) { words } else { format!("{call} failed: {words}") }
 }

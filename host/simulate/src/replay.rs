@@ -45,6 +45,9 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
+/// How often the policy is asked which images it evicts anyway, in microseconds of the trace: as often as the service prunes.
+const EXPIRE_EVERY: u64 = 30 * 60 * 1_000_000;
+
 /// The images that a simulated cache holds.
 struct SimulatedCache {
     capacity: u64,
@@ -56,7 +59,7 @@ struct SimulatedCache {
 /// Replays a trace through a policy, with a cache of `capacity` bytes that is empty at the start.
 ///
 /// A request of a cached image is a hit. Otherwise the policy is asked for admission, images are evicted one at a time until the
-/// new one fits, and it is cached. A request with another size than the cached image is one of a new version: the old one is
+/// new one fits, and it is cached. Every half hour of the trace, the policy evicts the images that are too old for it. A request with another size than the cached image is one of a new version: the old one is
 /// forgotten, and the request is a miss.
 ///
 /// # Errors
@@ -69,7 +72,15 @@ pub fn simulate(
     let sizes = vec![None; trace.images.len()];
     let mut cache = SimulatedCache { capacity, used: 0, sizes };
     let mut outcome = Outcome::default();
+    let mut expires_at = trace.requests.first().map_or(0, |first| first.at + EXPIRE_EVERY);
     for request in &trace.requests {
+        if request.at >= expires_at {
+            expires_at = request.at + EXPIRE_EVERY;
+            for image in policy.expire(request)? {
+                cache.forget(image);
+                outcome.evictions += 1;
+            }
+        }
         outcome.requests += 1;
         outcome.bytes = outcome.bytes.saturating_add(request.size);
         if cache.serves(request, policy)? {
@@ -79,6 +90,7 @@ pub fn simulate(
             outcome.refused += 1;
         }
     }
+    policy.finish()?;
     (outcome.calls, outcome.call_seconds) = policy.calls();
     Ok(outcome)
 }

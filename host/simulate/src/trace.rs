@@ -40,8 +40,13 @@ impl Trace {
         }
         let format = match options.format {
             Some(format) => format,
+            None if options.columns.is_some() => TraceFormat::Csv,
             None => recognise::format(&beginning)?,
         };
+        let is_for_csv = options.columns.is_some() || options.time_unit != TimeUnit::default();
+        if is_for_csv && format != TraceFormat::Csv {
+            return Err(TraceError::OnlyForCsv { format });
+        }
         let input = io::Cursor::new(beginning).chain(input);
         let mut collector = Collector::new(format);
         match format {
@@ -52,7 +57,9 @@ impl Trace {
             TraceFormat::Squid => log::read(input, log::squid::entry, &mut collector)?,
             TraceFormat::AccessLog => log::read(input, log::access_log::entry, &mut collector)?,
         }
-        collector.finish()
+        let mut trace = collector.finish()?;
+        trace.format = Some(format);
+        Ok(trace)
     }
 }
 

@@ -27,6 +27,7 @@ struct Example {
 }
 
 const GDSF: Example = Example { name: "gdsf", directory: "gdsf", grants: &[Grant::Sql] };
+const SIEVE: Example = Example { name: "sieve", directory: "sieve", grants: &[Grant::Sql] };
 const LRFU: Example = Example { name: "lrfu", directory: "lrfu-js", grants: &[Grant::Sql] };
 const TTL: Example =
     Example { name: "ttl", directory: "ttl-c", grants: &[Grant::Attributes, Grant::Files] };
@@ -37,6 +38,9 @@ impl Example {
     fn component(&self) -> Option<PathBuf> {
         if self.directory == GDSF.directory {
             return Some(env!("GUEST_GDSF").into());
+        }
+        if self.directory == SIEVE.directory {
+            return Some(env!("GUEST_SIEVE").into());
         }
         let path = Path::new(env!("EXAMPLES")).join(format!("{}.wasm", self.directory));
         let Ok(built) = path.metadata().and_then(|metadata| metadata.modified()) else {
@@ -97,6 +101,11 @@ fn passes(example: &Example, cases: &[Case], options: &[(&str, &str)]) -> Tested
     }
     assert!(failures.is_empty(), "{} with {options:?}:{failures}", example.name);
     Ok(())
+}
+
+#[test]
+fn sieve_passes_the_conformance_suite() -> Tested {
+    passes(&SIEVE, CASES, &[])
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! results or attack. The cache continues to work, with sqlite if necessary. This is one program, so that wasmtime is linked
 //! once.
 
+mod agreement;
 mod conformance;
 mod conformance_of_faults;
 mod database;
@@ -12,3 +13,4 @@ mod loading;
 mod lying;
 mod migrating;
 mod planted;
+mod simulated;

@@ -12,6 +12,7 @@ mod operations;
 mod overtaken;
 mod plain;
 mod ranges;
+mod recording;
 mod shared;
 mod sharing;
 mod shortage;

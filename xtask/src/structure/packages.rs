@@ -8,12 +8,13 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "drivers/sdk",
     "drivers/toolchain",
     "drivers/sqlite",
     "drivers/xattr",
     "drivers/examples/gdsf",
+    "drivers/examples/sieve",
     "tests",
     "tests/guests/faulty",
     "tests/guests/hostile",

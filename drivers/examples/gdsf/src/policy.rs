@@ -1,8 +1,7 @@
 //! The arithmetic of GDSF, in SQL: priorities and the clock.
 //!
 //! It is in SQL and not in Rust, because processes share the clock: a statement that reads the clock and writes a priority is
-//! atomic. All numbers are doubles. Sizes are in blocks of 4 KiB, so that an empty image also has a size, and so that priorities
-//! stay within the precision of a double.
+//! atomic. All numbers are doubles. An empty image has the size of one byte.
 
 use std::str::FromStr;
 
@@ -29,7 +28,8 @@ impl FromStr for Goal {
 }
 
 impl Goal {
-    /// The value of the option. The records store it, because priorities for one goal are meaningless for another goal.
+    /// The value of the option.
+    #[cfg(test)]
     pub fn name(self) -> &'static str {
         match self {
             Goal::Hits => "hits",
@@ -37,10 +37,18 @@ impl Goal {
         }
     }
 
+    /// What the records store for it: the unit of their priorities, which are meaningless for another one.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Goal::Hits => "uses for each byte",
+            Goal::Bytes => "uses",
+        }
+    }
+
     /// An SQL expression: the value of `uses` for an image of `size` bytes. The fetch counts as a use.
     fn worth(self, uses: &str, size: &str) -> String {
         match self {
-            Goal::Hits => format!("({uses}) * 1.0 / max(1, ({size} + 4095) / 4096)"),
+            Goal::Hits => format!("({uses}) * 1.0 / max(1, {size})"),
             Goal::Bytes => format!("({uses}) * 1.0"),
         }
     }

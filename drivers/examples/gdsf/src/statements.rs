@@ -34,7 +34,7 @@ pub fn prepare(goal: Goal) -> Result<(), Error> {
         sql::execute(&statement(table, vec![]))?;
     }
     let rows = sql::query(&statement("SELECT goal FROM policy", vec![]))?.rows;
-    if matches!(rows.first().map(Vec::as_slice), Some([Value::Text(name)]) if name == goal.name()) {
+    if matches!(rows.first().map(Vec::as_slice), Some([Value::Text(name)]) if name == goal.unit()) {
         return Ok(());
     }
     sql::execute_all(&recompute_priorities(goal)).map(drop)
@@ -44,7 +44,7 @@ pub fn prepare(goal: Goal) -> Result<(), Error> {
 fn recompute_priorities(goal: Goal) -> Vec<Statement> {
     let reset = "INSERT OR REPLACE INTO policy (one, clock, removed, goal) VALUES (1, 0, 0, ?1)";
     let update = format!("UPDATE images SET priority = {}", goal.priority("hits", "size"));
-    vec![statement(reset, vec![Value::Text(goal.name().into())]), statement(&update, vec![])]
+    vec![statement(reset, vec![Value::Text(goal.unit().into())]), statement(&update, vec![])]
 }
 
 /// Writes a record and replaces an existing one.

@@ -9,6 +9,7 @@ mod drivers;
 mod leftovers;
 mod migrate;
 mod refused;
+mod simulate;
 mod streams;
 mod terminal;
 

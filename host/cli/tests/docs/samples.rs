@@ -121,6 +121,15 @@ fn the_quick_start_of_the_command_line_works() {
 }
 
 #[test]
+fn a_policy_is_chosen_as_it_is_described() {
+    let stranger = Stranger::new("choosing-a-policy");
+    let script = blocks_of("docs/choosing-a-policy.md", "In ten minutes").concat();
+    let out = stranger.run(&script);
+    assert!(out.contains("sqlite") && out.contains("reference:belady"), "{out}");
+    assert!(stranger.folder.join("misses.svg").is_file());
+}
+
+#[test]
 fn the_directory_of_images_in_getting_started_works() {
     let stranger = Stranger::new("getting-started");
     let script = blocks_of("docs/getting-started.md", "A directory of images").concat();

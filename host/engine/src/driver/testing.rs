@@ -96,9 +96,11 @@ impl Cache {
         builder.build().expect("a valid configuration")
     }
 
-    /// A driver of this component, without grants, with short limits.
+    /// A driver of this component, without grants, with little processor time, and much time for a call: a busy machine uses up the
+    /// second, not the first.
     pub fn driver(&self, bytes: &[u8]) -> Driver {
-        let config = self.config("text", bytes, &[], short_limits());
+        let limits = Limits { call_time: Duration::from_secs(30), ..short_limits() };
+        let config = self.config("text", bytes, &[], limits);
         Driver::load("text", &config, Arc::clone(&self.directory)).expect("it loads")
     }
 

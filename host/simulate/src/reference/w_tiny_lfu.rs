@@ -2,14 +2,18 @@
 //! window stays only if it has been requested more often than the one that would be evicted for it.
 //!
 //! G. Einziger, R. Friedman, B. Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM Transactions on Storage 13 (4),
-//! 2017. Requests are counted exactly, not in a sketch; all counts are halved after ten requests for each image of the trace.
+//! 2017. Requests are counted exactly, not in a sketch; all counts are halved after ten requests for each cached image. An image
+//! that is larger than the window competes at once.
 
 use super::queue::Queue;
 use crate::policy::{Policy, PolicyError};
 use crate::trace::Request;
 
-/// Requests for each image of the trace, after which all counts are halved.
+/// Requests for each cached image, after which all counts are halved.
 const REQUESTS_PER_IMAGE: usize = 10;
+
+/// The number of cached images for which requests are counted at least.
+const MIN_IMAGES: usize = 10;
 
 pub(super) struct WTinyLfu {
     window: Queue,
@@ -24,6 +28,8 @@ pub(super) struct WTinyLfu {
     protected_capacity: u64,
     counts: Vec<u32>,
     requests: usize,
+    /// The number of cached images.
+    cached: usize,
 }
 
 impl WTinyLfu {
@@ -40,13 +46,14 @@ impl WTinyLfu {
             protected_capacity: (capacity - window_capacity) / 5 * 4,
             counts: vec![0; images],
             requests: 0,
+            cached: 0,
         }
     }
 
     fn count(&mut self, image: u32) {
         self.counts[image as usize] += 1;
         self.requests += 1;
-        if self.requests >= REQUESTS_PER_IMAGE * self.counts.len() {
+        if self.requests >= REQUESTS_PER_IMAGE * self.cached.max(MIN_IMAGES) {
             self.requests /= 2;
             self.counts.iter_mut().for_each(|count| *count /= 2);
         }
@@ -70,6 +77,27 @@ impl WTinyLfu {
             self.protected_bytes -= self.size(oldest);
             self.probation.push(oldest);
         }
+    }
+
+    /// The image to evict for a request; `None` if the request itself is not worth it.
+    fn victim(&mut self, request: &Request) -> Option<u32> {
+        let victim = self.probation.oldest().or(self.protected.oldest());
+        let Some(victim) = victim else { return self.window.oldest() };
+        if request.size > self.window_capacity {
+            let is_worth_it = self.count_of(request.image) > self.count_of(victim);
+            return is_worth_it.then_some(victim);
+        }
+        // The request pushes the oldest image out of the window.
+        let is_over = self.window_bytes + request.size > self.window_capacity;
+        let Some(candidate) = self.window.oldest().filter(|_| is_over) else {
+            return Some(victim);
+        };
+        if self.count_of(candidate) <= self.count_of(victim) {
+            return Some(candidate);
+        }
+        self.take(candidate);
+        self.probation.push(candidate);
+        Some(victim)
     }
 
     fn take(&mut self, image: u32) {
@@ -103,6 +131,7 @@ impl Policy for WTinyLfu {
         self.sizes[request.image as usize] = request.size;
         self.window.push(request.image);
         self.window_bytes += request.size;
+        self.cached += 1;
         // Those that leave the window while there is room need not compete.
         while self.window_bytes > self.window_capacity {
             let Some(oldest) = self.window.pop() else { break };
@@ -113,30 +142,17 @@ impl Policy for WTinyLfu {
     }
 
     fn evict(&mut self, request: &Request, _: u64) -> Result<Option<u32>, PolicyError> {
-        let victim = self.probation.oldest().or(self.protected.oldest());
-        let Some(victim) = victim else {
-            let oldest = self.window.oldest();
-            oldest.into_iter().for_each(|image| self.take(image));
-            return Ok(oldest);
-        };
-        // Room for the request in the window pushes its oldest image out; without one, the request itself competes.
-        let is_over = self.window_bytes + request.size > self.window_capacity;
-        let candidate = self.window.oldest().filter(|_| is_over);
-        let competitor = candidate.unwrap_or(request.image);
-        if is_over && self.count_of(competitor) <= self.count_of(victim) {
-            candidate.into_iter().for_each(|image| self.take(image));
-            return Ok(candidate);
+        let evicted = self.victim(request);
+        if let Some(image) = evicted {
+            self.take(image);
+            self.cached -= 1;
         }
-        self.take(victim);
-        if let Some(candidate) = candidate {
-            self.take(candidate);
-            self.probation.push(candidate);
-        }
-        Ok(Some(victim))
+        Ok(evicted)
     }
 
     fn remove(&mut self, request: &Request) -> Result<(), PolicyError> {
         self.take(request.image);
+        self.cached -= 1;
         Ok(())
     }
 }

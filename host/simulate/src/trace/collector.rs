@@ -6,6 +6,16 @@ use super::request::{Request, Trace};
 use image_cache_model::ImageId;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::time::Duration;
+
+/// The maximum number of requests: 2.4 GB.
+const MAX_REQUESTS: usize = 100_000_000;
+
+/// The time between two requests without a time, in microseconds.
+const SECOND: u64 = 1_000_000;
+
+/// How much later than its time a request may be replayed without a note, in microseconds.
+const MAX_SHIFT: u64 = SECOND;
 
 /// Something unusual: how often, and where first.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +35,7 @@ impl Seen {
     /// A note with the count and the first place, if there is anything to note.
     fn note(self, unit: &str, what: &str, consequence: &str) -> Option<String> {
         let Seen { count, first } = self;
-        (count > 0).then(|| format!("{count} {what} (the first in {unit} {first}): {consequence}"))
+        (count > 0).then(|| format!("{what}: {count} (the first: {unit} {first}); {consequence}"))
     }
 }
 
@@ -36,12 +46,14 @@ pub(super) struct Collector {
     numbers: HashMap<Box<str>, u32>,
     /// The size of each image: of its last request, or in a log the most that was sent.
     sizes: Vec<u64>,
-    /// The time of the last request as it was written.
-    last: u64,
-    backwards: Seen,
+    shifted: Seen,
+    longest_shift: u64,
+    timeless: Seen,
     resized: Seen,
     digested: Seen,
     skipped: Seen,
+    /// The last line, if it has no end.
+    unended: Option<u64>,
 }
 
 impl Collector {
@@ -51,22 +63,27 @@ impl Collector {
             trace: Trace::default(),
             numbers: HashMap::new(),
             sizes: Vec::new(),
-            last: 0,
-            backwards: Seen::default(),
+            shifted: Seen::default(),
+            longest_shift: 0,
+            timeless: Seen::default(),
             resized: Seen::default(),
             digested: Seen::default(),
             skipped: Seen::default(),
+            unended: None,
         }
     }
 
     /// Adds the request in this line or record; the time in microseconds.
     pub fn push(&mut self, number: u64, at: u64, id: &str, size: u64) -> Result<(), TraceError> {
-        let image = self.image(number, id)?;
-        if at < self.last {
-            self.backwards.at(number);
+        if self.trace.requests.len() >= MAX_REQUESTS {
+            return Err(TraceError::TooLong { most: MAX_REQUESTS });
         }
-        self.last = at;
-        let at = self.trace.requests.last().map_or(at, |before| at.max(before.at + 1));
+        let image = self.image(number, id)?;
+        let ascending = self.trace.requests.last().map_or(at, |before| at.max(before.at + 1));
+        if ascending - at > MAX_SHIFT {
+            self.shifted.at(number);
+            self.longest_shift = self.longest_shift.max(ascending - at);
+        }
         let known = &mut self.sizes[image as usize];
         if self.format.is_log() {
             *known = size.max(*known);
@@ -76,13 +93,26 @@ impl Collector {
             }
             *known = size;
         }
-        self.trace.requests.push(Request { at, size, image });
+        self.trace.requests.push(Request { at: ascending, size, image });
         Ok(())
     }
 
-    /// Notes a line of a log that is no request of an image.
+    /// The time of a line that has none.
+    pub fn without_time(&mut self, number: u64) -> u64 {
+        if self.format.is_log() {
+            self.timeless.at(number);
+        }
+        number.saturating_mul(SECOND)
+    }
+
+    /// Notes a line that is no request of an image.
     pub fn skip(&mut self, number: u64) {
         self.skipped.at(number);
+    }
+
+    /// Notes that the last line has no end.
+    pub fn set_unended(&mut self, number: u64) {
+        self.unended = Some(number);
     }
 
     /// A fault in this line or record.
@@ -92,36 +122,48 @@ impl Collector {
 
     pub fn finish(mut self) -> Result<Trace, TraceError> {
         let unit = self.format.unit();
-        let skipped = self.skipped.note(
-            unit,
-            &format!("{unit}s are no requests of images that were answered"),
-            "they are skipped",
-        );
+        let what = format!("{unit}s that are no request of an image that was served");
+        let skipped = self.skipped.note(unit, &what, "they are skipped");
+        let unknown = if self.format.is_log() { self.remove_unknown_sizes() } else { 0 };
         if self.trace.requests.is_empty() {
             return Err(TraceError::NoRequests { skipped });
         }
-        if self.format.is_log() {
-            for request in &mut self.trace.requests {
-                request.size = self.sizes[request.image as usize];
-            }
-        }
-        let backwards = self.backwards.note(
+        let longest = Duration::from_secs(self.longest_shift / SECOND);
+        let shifted = self.shifted.note(
             unit,
-            "requests are earlier than the one before them",
-            "each is replayed 1 µs after the one before it",
+            "requests that are earlier than one before them",
+            &format!("they are replayed right after it, up to {longest:?} later than their time"),
         );
+        let timeless =
+            self.timeless.note(unit, "requests without a time", "each is one second after another");
         let resized = self.resized.note(
             unit,
-            "requests have another size than the last one of the same image",
+            "requests with another size than the last one of the same image",
             "each is a request of a new version, so a miss",
         );
         let digested = self.digested.note(
             unit,
-            "ids cannot be the id of an image",
+            "ids that cannot be the id of an image",
             "each is replaced by its SHA-256",
         );
-        self.trace.notes.extend([skipped, backwards, resized, digested].into_iter().flatten());
+        let unknown = (unknown > 0).then(|| {
+            format!("requests of images of which no byte was sent: {unknown}; they are left out")
+        });
+        let unended = self.unended.map(|number| {
+            format!("line {number}, the last one, has no end: the trace may be truncated")
+        });
+        let notes = [skipped, unknown, shifted, timeless, resized, digested, unended];
+        self.trace.notes.extend(notes.into_iter().flatten());
         Ok(self.trace)
+    }
+
+    /// Gives each request of a log the size of its image; returns how many were removed because the size is unknown.
+    fn remove_unknown_sizes(&mut self) -> usize {
+        let (requests, sizes) = (&mut self.trace.requests, &self.sizes);
+        let all = requests.len();
+        requests.iter_mut().for_each(|request| request.size = sizes[request.image as usize]);
+        requests.retain(|request| request.size > 0);
+        all - requests.len()
     }
 
     /// The number of an image.
@@ -129,19 +171,19 @@ impl Collector {
         if let Some(image) = self.numbers.get(id) {
             return Ok(*image);
         }
+        let Ok(image_id) = id.parse::<ImageId>() else {
+            // The ids of a log are paths.
+            if !self.format.is_log() {
+                self.digested.at(number);
+            }
+            let digest = hex::encode(Sha256::digest(id.as_bytes()));
+            // By its digest too, in case the trace has that as an id.
+            let image = self.image(number, &digest)?;
+            self.numbers.insert(id.into(), image);
+            return Ok(image);
+        };
         let image = u32::try_from(self.trace.images.len()).ok().filter(|image| *image < u32::MAX);
         let image = image.ok_or_else(|| self.malformed(number, "there are too many images"))?;
-        let image_id = match id.parse::<ImageId>() {
-            Ok(id) => id,
-            Err(_) => {
-                // The ids of a log are paths.
-                if !self.format.is_log() {
-                    self.digested.at(number);
-                }
-                let digest = hex::encode(Sha256::digest(id.as_bytes()));
-                digest.parse().map_err(|_| self.malformed(number, "the id cannot be used"))?
-            }
-        };
         self.numbers.insert(id.into(), image);
         self.trace.images.push(image_id);
         self.sizes.push(if self.format.is_log() { 0 } else { u64::MAX });

@@ -17,8 +17,10 @@ pub(super) fn read(
     options: &TraceOptions,
     collector: &mut Collector,
 ) -> Result<(), TraceError> {
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).from_reader(LineLimit::new(input));
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(LineLimit::new(input, true));
     let mut record = StringRecord::new();
     let mut columns = None;
     let mut number = 1;
@@ -40,28 +42,33 @@ pub(super) fn read(
             .map_err(|reason| collector.malformed(number, reason))?;
         collector.push(number, at, id, size)?;
     }
+    if !reader.get_ref().is_ended() {
+        collector.set_unended(number);
+    }
     Ok(())
 }
 
 /// The indices of the columns, and whether the first line has their names.
 fn find(options: &TraceOptions, first: &StringRecord) -> Result<([usize; 3], bool), String> {
-    let position = |name: &str| first.iter().position(|field| field.trim() == name);
+    let position =
+        |name: &str| first.iter().position(|field| field.trim().eq_ignore_ascii_case(name));
+    let is_number = |at: usize| first.get(at).is_some_and(|it| it.trim().parse::<f64>().is_ok());
     match &options.columns {
         Some(Columns::Numbered(numbers)) => {
             let columns = numbers.map(|number| number - 1);
-            let is_header =
-                first.get(columns[0]).is_some_and(|time| time.trim().parse::<f64>().is_err());
-            Ok((columns, is_header))
+            let [time, _, size] = columns;
+            Ok((columns, !is_number(time) && !is_number(size)))
         }
-        Some(Columns::Named(names)) => {
-            let found = names.each_ref().map(|name| position(name));
-            match found {
-                [Some(time), Some(id), Some(size)] => Ok(([time, id, size], true)),
-                _ => Err(format!("the first line does not have the columns {}", names.join(", "))),
-            }
-        }
+        Some(Columns::Named(names)) => match names.each_ref().map(|name| position(name)) {
+            [Some(time), Some(id), Some(size)] => Ok(([time, id, size], true)),
+            _ => Err(format!("it does not have the columns {}", names.join(", "))),
+        },
         None => match NAMES.map(position) {
             [Some(time), Some(id), Some(size)] => Ok(([time, id, size], true)),
+            _ if first.len() > 2 && !is_number(0) && !is_number(2) => Err(format!(
+                "it has the columns {}; name those with time, id and size: --columns TIME,ID,SIZE",
+                shown(&first.iter().collect::<Vec<_>>().join(","))
+            )),
             _ => Ok(([0, 1, 2], false)),
         },
     }
@@ -75,8 +82,7 @@ fn request(
     let field = |at: usize| {
         record.get(at).ok_or_else(|| {
             format!(
-                "it has {} columns, and no column {}; if the file is complete, name the columns with --columns",
-                record.len(),
+                "it has no column {}, separated by commas; if the file is complete, name the columns with --columns",
                 at + 1
             )
         })

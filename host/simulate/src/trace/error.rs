@@ -1,5 +1,6 @@
 //! Why a trace cannot be read.
 
+use super::format::TraceFormat;
 use std::io;
 
 /// Why a trace cannot be read.
@@ -18,10 +19,26 @@ pub enum TraceError {
         skipped: Option<String>,
     },
     /// Its format is none of the known ones.
-    #[error(
-        "the format of the trace is not recognised by its first line; name it with --trace-format"
-    )]
+    #[error("the format of the trace is not recognised; name it with --trace-format")]
     UnknownFormat,
+    /// It is compressed.
+    #[error("the trace is compressed; pass it through a pipe: {program} FILE | … --trace -")]
+    Compressed {
+        /// The program that decompresses it.
+        program: &'static str,
+    },
+    /// An option does not apply to the format.
+    #[error("--columns and --time-unit are for CSV, and the trace is {format}")]
+    OnlyForCsv {
+        /// The format of the trace.
+        format: TraceFormat,
+    },
+    /// It has too many requests for the memory.
+    #[error("the trace has more than {most} requests; simulate a part of it")]
+    TooLong {
+        /// The maximum.
+        most: usize,
+    },
     /// A line or record is malformed.
     #[error("{unit} {number} of the trace: {reason}")]
     Malformed {

@@ -8,15 +8,24 @@ pub(super) const MAX_LINE: usize = 64 << 10;
 /// Reads `inner`, and fails in a line that is too long.
 pub(super) struct LineLimit<R> {
     inner: R,
+    /// Whether a line can continue in quotes, as in CSV.
+    has_quotes: bool,
+    is_in_quotes: bool,
     /// Bytes of the current line.
     length: usize,
-    /// The number of the current line, from 1.
+    /// The number of the current line, from 1, and of the line where it began.
     line: u64,
+    began: u64,
 }
 
 impl<R> LineLimit<R> {
-    pub fn new(inner: R) -> Self {
-        LineLimit { inner, length: 0, line: 1 }
+    pub fn new(inner: R, has_quotes: bool) -> Self {
+        LineLimit { inner, has_quotes, is_in_quotes: false, length: 0, line: 1, began: 1 }
+    }
+
+    /// Whether the last line has an end.
+    pub fn is_ended(&self) -> bool {
+        self.length == 0
     }
 }
 
@@ -25,14 +34,21 @@ impl<R: Read> Read for LineLimit<R> {
         let read = self.inner.read(buffer)?;
         for byte in &buffer[..read] {
             self.length += 1;
-            if *byte == b'\n' {
-                self.length = 0;
-                self.line += 1;
+            match byte {
+                b'"' if self.has_quotes => self.is_in_quotes = !self.is_in_quotes,
+                b'\n' => {
+                    self.line += 1;
+                    if !self.is_in_quotes {
+                        (self.length, self.began) = (0, self.line);
+                    }
+                }
+                _ => {}
             }
             if self.length > MAX_LINE {
+                let quotes = if self.is_in_quotes { "; a quote in it is not closed" } else { "" };
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("line {} has more than {MAX_LINE} bytes", self.line),
+                    format!("line {} has more than {MAX_LINE} bytes{quotes}", self.began),
                 ));
             }
         }

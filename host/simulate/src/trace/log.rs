@@ -1,7 +1,8 @@
 //! Formats with a request in each line that are read line by line: the logs of servers, and lists of ids.
 //!
 //! In a log, an image is a path, without what follows a `?`. Only successful GETs count. What was sent can be less than the
-//! image (a range, a client that left), so the size of an image is the most that was sent of it in one response.
+//! image (a range, a client that left), so the size of an image is the most that was sent of it in one response. Lines without a
+//! time count as one second each.
 
 pub(super) mod access_log;
 pub(super) mod entry;
@@ -19,20 +20,22 @@ pub(super) fn read(
     entry: EntryOfLine,
     collector: &mut Collector,
 ) -> Result<(), TraceError> {
-    let mut input = BufReader::with_capacity(1 << 16, LineLimit::new(input));
+    let mut input = BufReader::with_capacity(1 << 16, LineLimit::new(input, false));
     let (mut line, mut number) = (Vec::new(), 0);
     while input.read_until(b'\n', &mut line)? > 0 {
         number += 1;
         match entry(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n'])) {
             Ok(entry) => {
-                // Times of a list of ids are the numbers of its lines.
-                let at = if entry.at == 0 { number } else { entry.at };
+                let at = entry.at.unwrap_or_else(|| collector.without_time(number));
                 collector.push(number, at, &entry.id, entry.bytes)?;
             }
             Err(_) if line.trim_ascii().is_empty() => {}
             Err(_) => collector.skip(number),
         }
         line.clear();
+    }
+    if !input.get_ref().is_ended() {
+        collector.set_unended(number);
     }
     Ok(())
 }
@@ -43,5 +46,5 @@ pub(super) fn id_alone(line: &str) -> Result<Entry, NoEntry> {
     if id.is_empty() {
         return Err(NoEntry::Unknown);
     }
-    Ok(Entry { at: 0, id: id.to_owned(), bytes: 1 })
+    Ok(Entry { at: None, id: id.to_owned(), bytes: 1 })
 }

@@ -25,9 +25,20 @@ pub(super) fn read(input: impl Read, collector: &mut Collector) -> Result<(), Tr
             other => other?,
         }
         let (time, id, size) = fields(&record);
+        if size == 0 {
+            collector.skip(number);
+            continue;
+        }
         collector.push(number, u64::from(time) * 1_000_000, &id.to_string(), size.into())?;
     }
     Ok(())
+}
+
+/// Whether the first records can be some: their times do not go back.
+pub(super) fn is_plausible(beginning: &[u8]) -> bool {
+    let (records, _) = beginning.as_chunks::<RECORD>();
+    let times = records.iter().map(|record| fields(record).0);
+    times.is_sorted()
 }
 
 fn fields(record: &[u8; RECORD]) -> (u32, u64, u32) {

@@ -1,5 +1,6 @@
 //! A trace in memory: its requests and its images.
 
+use super::format::TraceFormat;
 use image_cache_model::ImageId;
 
 /// One request of an image.
@@ -20,6 +21,8 @@ pub struct Trace {
     pub requests: Vec<Request>,
     /// The ids of the images.
     pub images: Vec<ImageId>,
+    /// The format in which it was read.
+    pub format: Option<TraceFormat>,
     /// What was unusual in the trace, and how it was read: a sentence each, for a person.
     pub notes: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! Each format is read as it is documented, and each fault is named.
 
 use super::*;
+use sha2::Digest;
 
 fn read(trace: &str) -> Result<Trace, TraceError> {
     Trace::read(trace.as_bytes(), &TraceOptions::default())
@@ -49,11 +50,13 @@ fn csv_is_read_with_and_without_a_header_and_with_other_columns() -> Result<(), 
 fn a_fault_in_csv_names_its_line_and_what_to_do() {
     assert_eq!(error(read("")), "the trace is empty");
     for (trace, expected) in [
-        ("1,a,10\n2,b\n", "line 2 of the trace: it has 2 columns, and no column 3"),
+        ("1,a,10\n2,b\n", "line 2 of the trace: it has no column 3"),
         ("1,a,10\n2,b,x\n", "line 2 of the trace: the size \"x\" is no number of bytes"),
         ("1,a,10\n2,b,-1\n", "the size \"-1\" is no number of bytes"),
         ("1,a,10\nx,b,1\n", "line 2 of the trace: the time \"x\" is no number"),
         ("1,a,10\n1,,1\n", "line 2 of the trace: the id is empty"),
+        ("-1,a,10\n", "the time \"-1\" is negative"),
+        ("timestamp,key,bytes\n1,a,10\n", "it has the columns \"timestamp,key,bytes\"; name those"),
         ("1700000000000,a,10\n", "name its unit with --time-unit (s, ms, us or ns)"),
         ("NaN,a,10\n", "the time \"NaN\" is no number"),
         ("time,id,size\n", "the trace has no request that can be replayed"),
@@ -77,15 +80,19 @@ fn times_are_made_ascending_and_what_is_unusual_is_noted() -> Result<(), TraceEr
         [(5_000_000, "a", 10), (5_000_001, "b", 10), (5_000_002, "a", 11), (9_000_000, "a", 11)];
     assert_eq!(requests(&trace), expected);
     let notes = trace.notes.join("\n");
+    let expected = "requests that are earlier than one before them: 1 (the first: line 3); they are replayed right after \
+                    it, up to 2s later";
+    assert!(notes.contains(expected), "{notes}");
     assert!(
-        notes.contains("1 requests are earlier than the one before them (the first in line 3)"),
+        notes.contains("requests with another size than the last one of the same image: 1"),
         "{notes}"
     );
-    assert!(notes.contains("1 requests have another size"), "{notes}");
 
     let long = "x".repeat(10_000);
     let trace = read(&format!("1,{long},10\n2,a/b,10\n3,{long},10\n"))?;
-    assert!(trace.notes[0].starts_with("2 ids cannot be the id of an image (the first in line 1)"));
+    assert!(
+        trace.notes[0].starts_with("ids that cannot be the id of an image: 2 (the first: line 1)")
+    );
     assert_eq!((trace.images.len(), trace.images[0].as_str().len()), (2, 64));
     assert_eq!(trace.requests[0].image, trace.requests[2].image);
     Ok(())
@@ -121,8 +128,12 @@ fn oracle_general_is_recognised_and_a_truncated_one_refused() -> Result<(), Trac
 
 #[test]
 fn a_list_of_ids_has_images_of_one_byte() -> Result<(), TraceError> {
-    assert_eq!(requests(&read("17\n4\n17\n")?), [(1, "17", 1), (2, "4", 1), (3, "17", 1)]);
-    assert!(error(read("what is this\n")).contains("name it with --trace-format"));
+    let second = 1_000_000;
+    let expected = [(second, "17", 1), (2 * second, "4", 1), (3 * second, "17", 1)];
+    assert_eq!(requests(&read("17\n4\n17\n")?), expected);
+    for other in ["what is this\n", "{\n", "1;a;10\n", "# a comment\n", "<html>\n"] {
+        assert!(error(read(other)).contains("name it with --trace-format"), "{other}");
+    }
     Ok(())
 }
 
@@ -138,10 +149,12 @@ const SQUID: &str = "1795824001.500     12 192.0.2.1 TCP_MISS/200 1000 GET http:
 1795824003.000      1 192.0.2.1 TCP_TUNNEL/200 100 CONNECT x:443 - HIER_NONE/- -
 ";
 
-const ACCESS_LOG: &str = r#"2026-11-28T00:00:00.000000Z  INFO the cache is open
-2026-11-28T00:00:01.000000Z  INFO request{id=req-1 listener="clients"}: answered method=GET path="/images/a" status=200 cache="MISS" bytes=1000 ms=3
-2026-11-28T00:00:02.000000Z  INFO request{id=req-2 listener="clients"}: the client left method=GET path="/images/a" status=200 cache="HIT" bytes=10 ms=3
-2026-11-28T00:00:03.000000Z  INFO request{id=req-3 listener="clients"}: answered method=HEAD path="/images/a" status=200 cache="HIT" bytes=0 ms=3
+/// As the service writes it, with the time that `journalctl --output short-iso` adds.
+const ACCESS_LOG: &str = r#"2026-11-28T00:00:00+0000 host image-cache[7]:  INFO the cache is open
+2026-11-28T00:00:01+0000 host image-cache[7]:  INFO request{id=req-1 listener="clients"}: answered method=GET path="/images/a" status=200 cache="miss" reason="miss" bytes=1000 ms=3
+2026-11-28T00:00:02+0000 host image-cache[7]:  INFO request{id=req-2 listener="clients"}: the client left method=GET path="/images/a" status=200 cache="hit" reason="hit" bytes=10 ms=3
+2026-11-28T00:00:03+0000 host image-cache[7]:  INFO request{id=req-3 listener="admin"}: answered method=GET path="/metrics" status=200 bytes=900 ms=3
+2026-11-28T00:00:03+0000 host image-cache[7]:  INFO request{id=req-4 listener="clients"}: answered method=GET path="/" status=200 cache="bypass" reason="path" bytes=257 ms=6
 "#;
 
 #[test]
@@ -149,7 +162,7 @@ fn logs_of_servers_are_recognised_and_other_lines_are_counted() -> Result<(), Tr
     for (format, log, first, skipped) in [
         (TraceFormat::Nginx, NGINX, 1_795_824_001_000_000, 3),
         (TraceFormat::Squid, SQUID, 1_795_824_001_500_000, 1),
-        (TraceFormat::AccessLog, ACCESS_LOG, 1_795_824_001_000_000, 2),
+        (TraceFormat::AccessLog, ACCESS_LOG, 1_795_824_001_000_000, 3),
     ] {
         for trace in [read(log)?, read_as(format, log)?] {
             assert_eq!(trace.requests.len(), 2, "{format}");
@@ -157,9 +170,12 @@ fn logs_of_servers_are_recognised_and_other_lines_are_counted() -> Result<(), Tr
             assert!(trace.requests.iter().all(|it| it.size == 1000 && it.image == 0), "{format}");
             assert_eq!(trace.requests[0].at, first, "{format}");
             assert_eq!(trace.notes.len(), 1, "{:?}", trace.notes);
-            assert!(trace.notes[0].starts_with(&format!("{skipped} lines are no requests")));
+            let note = format!("lines that are no request of an image that was served: {skipped} ");
+            assert!(trace.notes[0].starts_with(&note), "{:?}", trace.notes);
         }
-        assert!(error(read_as(format, "nothing\nof it\n")).contains("2 lines are no requests"));
+        assert!(
+            error(read_as(format, "nothing\nof it\n")).contains("that was served: 2 (the first")
+        );
     }
     Ok(())
 }
@@ -175,4 +191,74 @@ fn names_of_formats_units_and_references_are_read_back() {
     for reference in crate::Reference::ALL {
         assert_eq!(reference.name().parse(), Ok(reference));
     }
+}
+
+#[test]
+fn the_service_s_own_lines_need_no_time() -> Result<(), TraceError> {
+    let log: String = ACCESS_LOG.lines().flat_map(|line| [line.split_at(46).1, "\n"]).collect();
+    assert!(log.contains("\n INFO request"), "{log}");
+    let trace = read(&log)?;
+    assert_eq!(trace.requests[1].at - trace.requests[0].at, 1_000_000);
+    assert!(trace.notes.iter().any(|note| note.starts_with("requests without a time: 2")));
+    Ok(())
+}
+
+#[test]
+fn what_a_log_does_not_say_is_noted_and_not_counted_as_a_hit() -> Result<(), TraceError> {
+    let line = |path: &str, status: &str, bytes: &str| {
+        format!(
+            "192.0.2.1 - - [28/Nov/2026:00:00:01 +0000] \"GET {path} HTTP/1.1\" {status} {bytes}\n"
+        )
+    };
+    let log = line("/a", "200", "10") + &line("/a", "304", "-") + &line("/b", "304", "0");
+    let trace = read(&log)?;
+    assert_eq!((trace.requests.len(), trace.requests[1].size), (2, 10));
+    let note = "requests of images of which no byte was sent: 1; they are left out";
+    assert!(trace.notes.iter().any(|it| it == note), "{:?}", trace.notes);
+    // As a log looks after it was truncated while a server wrote it.
+    let nul = "\0".repeat(500) + &log;
+    assert_eq!(read(&nul)?.requests.len(), 2);
+    // The first line that counts can be far from the beginning.
+    let posts: String = std::iter::repeat_n(log.replace("GET", "POST"), 500).collect();
+    assert_eq!(read(&(posts + &log))?.requests.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_compressed_or_truncated_trace_is_named() -> Result<(), TraceError> {
+    for (magic, program) in [
+        (&b"\x1f\x8b\x08\0"[..], "gzip -dc FILE"),
+        (b"\xfd7zXZ\0\0", "xz -dc FILE"),
+        (b"\x28\xb5\x2f\xfd\0", "zstd -dc FILE"),
+        (b"BZh91AY", "bzip2 -dc FILE"),
+    ] {
+        let words = error(Trace::read(magic, &TraceOptions::default()));
+        assert!(words.contains("is compressed") && words.contains(program), "{words}");
+    }
+    let notes = read("1,a,10\n2,b,1")?.notes.join("\n");
+    assert!(notes.contains("line 2, the last one, has no end"), "{notes}");
+    let open = format!("1,a,10\n2,\"b,10\n{}", "3,c,10\n".repeat(20_000));
+    let words = error(read(&open));
+    assert!(
+        words.contains("line 2 has more than 65536 bytes; a quote in it is not closed"),
+        "{words}"
+    );
+    Ok(())
+}
+
+#[test]
+fn options_for_csv_are_refused_for_other_formats() {
+    let unit = TraceOptions { time_unit: TimeUnit::Milliseconds, ..TraceOptions::default() };
+    let words = error(Trace::read("17\n".as_bytes(), &unit));
+    assert!(words.contains("are for CSV, and the trace is txt"), "{words}");
+}
+
+#[test]
+fn an_id_that_is_the_digest_of_another_is_the_same_image() -> Result<(), TraceError> {
+    let digest = hex::encode(sha2::Sha256::digest(b"a/b"));
+    for csv in [format!("1,a/b,10\n2,{digest},10\n"), format!("1,{digest},10\n2,a/b,10\n")] {
+        let trace = read(&csv)?;
+        assert_eq!((trace.images.len(), trace.requests[1].image), (1, 0));
+    }
+    Ok(())
 }

@@ -46,6 +46,9 @@ impl TimeUnit {
             TimeUnit::Nanoseconds => 1e-3,
         };
         let micros = (number * factor).round();
+        if micros < 0.0 {
+            return Err(format!("the time {} is negative", shown(text)));
+        }
         if !(0.0..=MAX_MICROS).contains(&micros) {
             return Err(format!(
                 "the time {} is out of range in {}; name its unit with --time-unit (s, ms, us or ns)",

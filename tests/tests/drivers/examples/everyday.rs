@@ -1,11 +1,16 @@
 //! Every example through the real binary and a configuration file, like in production.
 
-use super::{Example, GDSF, LRFU, TTL};
+use super::{Example, GDSF, LRFU, SIEVE, TTL};
 use image_cache_tests::{Tested, bytes};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+#[test]
+fn sieve_serves_an_operator() -> Tested {
+    serves(&SIEVE)
+}
 
 #[test]
 fn gdsf_serves_an_operator() -> Tested {

@@ -47,6 +47,7 @@ impl OpenDatabase {
     /// Executes a statement; returns the number of changed rows.
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         self.checkpoint_full_log()?;
+        self.interrupt.begin_transaction();
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         let changed = Runner { connection, interrupt, prepared }.run(statement, Runner::execute);
         changed.inspect_err(|_| interrupt.forget_log_bytes())
@@ -61,6 +62,7 @@ impl OpenDatabase {
     /// because the lock is busy.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
         self.checkpoint_full_log()?;
+        self.interrupt.begin_transaction();
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         let immediate = TransactionBehavior::Immediate;
         let transaction =
@@ -160,6 +162,9 @@ impl<'a> Runner<'a> {
         // Many short statements form one long call, and none of them is ever interrupted.
         if interrupt.deadline.passed() {
             return Err(CapabilityError::TooLarge.into());
+        }
+        if interrupt.transaction_is_full() {
+            return Err(CapabilityError::Full.into());
         }
         let mut prepared = match prepared.statement(connection, interrupt, &statement.sql) {
             Err(_) if called_too_much(interrupt) => return Err(CapabilityError::TooLarge.into()),

@@ -17,6 +17,8 @@ pub(super) struct Interrupt {
     pub deadline: Deadline,
     /// SQLite's memory when the running statement started.
     memory_at_start: AtomicI64,
+    /// SQLite's memory when the running transaction started.
+    memory_at_transaction: AtomicI64,
     /// How often SQLite has called the progress handler since then.
     checks: AtomicU32,
     /// The database whose write-ahead log is limited, and the maximum size of the log. A database in memory has no log.
@@ -39,6 +41,7 @@ impl Interrupt {
         Interrupt {
             deadline: deadline.clone(),
             memory_at_start: AtomicI64::new(memory::used()),
+            memory_at_transaction: AtomicI64::new(memory::used()),
             checks: AtomicU32::new(0),
             database: database.cloned(),
             max_log,
@@ -49,6 +52,21 @@ impl Interrupt {
             function_weight: AtomicU32::new(0),
             stale: AtomicBool::new(false),
         }
+    }
+
+    /// Starts a transaction of one or more statements.
+    pub fn begin_transaction(&self) {
+        if self.database.is_none() {
+            self.memory_at_transaction.store(memory::used(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the changes of the running transaction exceed the maximum size of the log. A database in memory has no log: its
+    /// pages and the journal to undo the changes are in memory.
+    pub fn transaction_is_full(&self) -> bool {
+        let started = self.memory_at_transaction.load(Ordering::Relaxed);
+        let grown = u64::try_from(memory::used() - started).unwrap_or(0);
+        self.database.is_none() && grown > self.max_log
     }
 
     /// Starts a guest's statement.
@@ -67,7 +85,9 @@ impl Interrupt {
         if self.is_host_statement() || check % FULL_CHECK_EVERY != FULL_CHECK_EVERY - 1 {
             return false;
         }
-        memory::is_exceeded(self.memory_at_start.load(Ordering::Relaxed)) || self.log_is_full()
+        memory::is_exceeded(self.memory_at_start.load(Ordering::Relaxed))
+            || self.log_is_full()
+            || self.transaction_is_full()
     }
 
     /// Stores the log's size after a commit.

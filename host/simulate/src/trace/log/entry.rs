@@ -3,8 +3,8 @@
 /// A request in a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::trace) struct Entry {
-    /// In microseconds.
-    pub at: u64,
+    /// In microseconds; `None` if the line has no time.
+    pub at: Option<u64>,
     pub id: String,
     pub bytes: u64,
 }
@@ -23,13 +23,14 @@ pub(in crate::trace) type EntryOfLine = fn(&str) -> Result<Entry, NoEntry>;
 
 /// A request of a GET that was answered with a whole image or a part of it.
 pub(super) fn successful_get(
-    at: u64,
+    at: Option<u64>,
     method: &str,
     target: &str,
     status: &str,
     bytes: &str,
 ) -> Result<Entry, NoEntry> {
-    let bytes = bytes.parse().map_err(|_| NoEntry::Unknown)?;
+    // Apache writes a dash for a response without a body.
+    let bytes = if bytes == "-" { 0 } else { bytes.parse().map_err(|_| NoEntry::Unknown)? };
     if method != "GET" || !matches!(status, "200" | "206" | "304") {
         return Err(NoEntry::Other);
     }

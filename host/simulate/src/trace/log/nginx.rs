@@ -15,7 +15,7 @@ const TIME: &[FormatItem<'_>] = format_description!(
 
 pub(in crate::trace) fn entry(line: &str) -> Result<Entry, NoEntry> {
     let (at, method, target, status, bytes) = parts(line).ok_or(NoEntry::Unknown)?;
-    successful_get(at, method, target, status, bytes)
+    successful_get(Some(at), method, target, status, bytes)
 }
 
 fn parts(line: &str) -> Option<(u64, &str, &str, &str, &str)> {

@@ -16,8 +16,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     pub trace: PathBuf,
     /// The sizes of the cache to simulate: numbers of bytes, or numbers with a unit (10 MB, 10 MiB)
-    #[arg(long = "size", value_name = "BYTES,…", value_delimiter = ',', required = true, value_parser = parse_bytes)]
-    pub sizes: Vec<u64>,
+    #[arg(long = "size", value_name = "BYTES,…", value_delimiter = ',', required = true, value_parser = cache_size)]
+    sizes: Vec<u64>,
     /// The format of the trace [default: recognised by its beginning]
     #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
     trace_format: Option<TraceFormat>,
@@ -27,8 +27,8 @@ pub struct SimulateArgs {
     /// The unit of the times in a CSV file
     #[arg(long, value_name = "UNIT", default_value = "s", value_parser = unit_parser())]
     time_unit: TimeUnit,
-    /// The reference policies to compare with; `none` for no comparison [default: all]
-    #[arg(long, value_name = "POLICY,…", value_delimiter = ',', value_parser = reference_parser())]
+    /// The reference policies to compare with; `none` for no comparison
+    #[arg(long, value_name = "POLICY,…", value_delimiter = ',', default_value = "all", value_parser = reference_parser())]
     references: Vec<ReferenceChoice>,
     /// Configure the driver with this as well, if only one is named; may be repeated
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
@@ -38,16 +38,24 @@ pub struct SimulateArgs {
     pub plot: Option<PathBuf>,
 }
 
-/// A reference policy, or `none`.
-#[derive(Debug, Clone, Copy)]
-struct ReferenceChoice(Option<Reference>);
+/// What one word of `--references` selects.
+#[derive(Debug, Clone)]
+struct ReferenceChoice(Vec<Reference>);
 
 impl SimulateArgs {
+    /// The sizes in ascending order, each once.
+    pub fn sizes(&self) -> Vec<u64> {
+        let mut sizes = self.sizes.clone();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
     pub fn references(&self) -> Vec<Reference> {
-        match self.references.as_slice() {
-            [] => Reference::ALL.to_vec(),
-            chosen => chosen.iter().filter_map(|choice| choice.0).collect(),
-        }
+        let is_chosen = |reference: &Reference| {
+            self.references.iter().any(|choice| choice.0.contains(reference))
+        };
+        Reference::ALL.into_iter().filter(is_chosen).collect()
     }
 
     pub fn trace_options(&self) -> TraceOptions {
@@ -56,6 +64,13 @@ impl SimulateArgs {
             columns: self.columns.clone(),
             time_unit: self.time_unit,
         }
+    }
+}
+
+fn cache_size(text: &str) -> Result<u64, String> {
+    match parse_bytes(text)? {
+        0 => Err("a cache of no bytes cannot hold an image".to_owned()),
+        size => Ok(size),
     }
 }
 
@@ -70,6 +85,9 @@ fn unit_parser() -> impl TypedValueParser<Value = TimeUnit> {
 }
 
 fn reference_parser() -> impl TypedValueParser<Value = ReferenceChoice> {
-    let names = Reference::ALL.map(Reference::name).into_iter().chain(["none"]);
-    PossibleValuesParser::new(names).map(|name| ReferenceChoice(name.parse().ok()))
+    let names = Reference::ALL.map(Reference::name).into_iter().chain(["all", "none"]);
+    PossibleValuesParser::new(names).map(|name| match name.as_str() {
+        "all" => ReferenceChoice(Reference::ALL.to_vec()),
+        name => ReferenceChoice(name.parse().into_iter().collect()),
+    })
 }

@@ -1,7 +1,7 @@
 //! The results of `driver simulate`, as a table, as JSON and as curves of a plot.
 
 use crate::output::{columns, short_size};
-use image_cache_simulate::{Curve, Outcome};
+use image_cache_simulate::{Curve, Outcome, Reference};
 use serde::Serialize;
 
 /// The result of one policy with one size of the cache.
@@ -42,7 +42,7 @@ impl Result {
     }
 }
 
-pub fn table(results: &[Result]) -> String {
+pub fn table(results: &[Result], has_several_sizes: bool) -> String {
     let percent = |ratio: f64| format!("{:.2} %", ratio * 100.0);
     let row = |result: &Result| {
         [
@@ -69,10 +69,10 @@ pub fn table(results: &[Result]) -> String {
         "PER CALL",
     ];
     let table = columns(header, results.iter().map(row));
-    let has_belady = results.iter().any(|result| result.driver == "reference:belady");
-    match has_belady {
+    let has_belady = results.iter().any(|result| result.driver == Reference::Belady.label());
+    match has_belady && has_several_sizes {
         true => format!(
-            "{table}\nreference:belady knows all future requests; where sizes differ, it is not the best possible."
+            "{table}\nreference:belady knows all future requests; sizes differ, so it is not the best possible."
         ),
         false => table,
     }
