@@ -55,7 +55,7 @@ where
     let (method, path) =
         (request.method().clone(), service.credentials.without(request.uri().path()));
     let trace = service.trace.as_ref().filter(|_| listener == CLIENTS);
-    let recorded = trace.map(|trace| (trace, service.credentials.without(target(&request))));
+    let recorded = trace.map(|trace| (trace, service.credentials.hidden(target(&request))));
     let mut response = answer(request).instrument(span.clone()).await;
     if let Some((trace, target)) = recorded {
         trace.record(&method, target, &response);

@@ -11,13 +11,20 @@ use hyper::{Method, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Requests that wait for the writer; further ones are dropped.
 const MAX_QUEUED: usize = 10_000;
+
+/// Longer targets are not recorded, so that the queue does not fill the memory, in bytes.
+const MAX_TARGET: usize = 4096;
+
+/// How much of the end of an existing trace is searched for the end of its last line, in bytes.
+const MAX_LINE: u64 = 64 << 10;
 
 /// How long a request stays in memory.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -52,13 +59,18 @@ struct Recorded {
 impl RequestTrace {
     /// The trace that the options name; `None` if they name none. An existing file is continued.
     pub fn open(options: &RecordOptions) -> anyhow::Result<Option<RequestTrace>> {
+        let is_hashed = options.record_hashed;
         let Some(path) = &options.record else { return Ok(None) };
         let cannot = || format!("cannot write the trace {}", path.display());
-        let file = File::options().append(true).create(true).open(path).with_context(cannot)?;
-        let is_new = file.metadata().with_context(cannot)?.len() == 0;
+        // Only the service's user may read what clients request.
+        let mut options = File::options();
+        options.read(true).append(true).create(true).mode(0o600);
+        // A pipe or a terminal may not be readable.
+        let file = options.open(path).or_else(|_| File::options().append(true).open(path));
+        let file = file.with_context(cannot)?;
+        let is_new = remove_partial_line(&file).with_context(cannot)? == 0;
         let (queue, requests) = sync_channel(MAX_QUEUED);
         let (ends, ended) = sync_channel(0);
-        let is_hashed = options.record_hashed;
         let write = move || {
             let _ends = ends;
             if let Err(error) = write(&requests, BufWriter::new(file), is_new, is_hashed) {
@@ -77,9 +89,13 @@ impl RequestTrace {
     /// Records a request, if its response is an image or a part of one.
     pub fn record<B>(&self, method: &Method, target: String, response: &Response<B>) {
         let Some(size) = image_size(method, response) else { return };
-        let request = Recorded { at: SystemTime::now(), target, size };
-        let is_queued = self.queue.as_ref().is_some_and(|queue| queue.try_send(request).is_ok());
-        if !is_queued && !self.has_warned.swap(true, Ordering::Relaxed) {
+        let Some(queue) = self.queue.as_ref().filter(|_| target.len() <= MAX_TARGET) else {
+            return;
+        };
+        let sent = queue.try_send(Recorded { at: SystemTime::now(), target, size });
+        if matches!(sent, Err(TrySendError::Full(_)))
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
             tracing::warn!("requests are missing in the trace: its file is too slow");
         }
     }
@@ -119,13 +135,34 @@ fn write(
     if is_new {
         file.write_all(HEADER)?;
     }
+    let mut flush_at = Instant::now() + FLUSH_EVERY;
     loop {
-        match requests.recv_timeout(FLUSH_EVERY) {
+        match requests.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
             Ok(request) => file.write_all(request.line(is_hashed).as_bytes())?,
-            Err(RecvTimeoutError::Timeout) => file.flush()?,
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return file.flush(),
         }
+        if Instant::now() >= flush_at {
+            file.flush()?;
+            flush_at = Instant::now() + FLUSH_EVERY;
+        }
     }
+}
+
+/// Removes the rest of a line that a killed process or a full disk left at the end; returns the length of the file.
+fn remove_partial_line(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    let (length, from) = (metadata.len(), metadata.len().saturating_sub(MAX_LINE));
+    if !metadata.is_file() || length == 0 {
+        return Ok(length);
+    }
+    let mut end = vec![0; usize::try_from(length - from).map_err(io::Error::other)?];
+    file.read_exact_at(&mut end, from)?;
+    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| from + at as u64 + 1);
+    if whole < length {
+        file.set_len(whole)?;
+    }
+    Ok(whole)
 }
 
 impl Recorded {

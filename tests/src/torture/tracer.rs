@@ -76,7 +76,8 @@ pub fn run(command: &mut Command, watcher: &mut dyn Watcher) -> Tested<End> {
             let _ = kill(main, Signal::SIGKILL);
         }
     });
-    let tracer = Tracer { main, threads: HashMap::new(), indices: HashMap::new(), watcher };
+    let tracer =
+        Tracer { main, threads: HashMap::new(), indices: HashMap::new(), created: 0, watcher };
     let end = tracer.run();
     drop(done);
     let _ = watchdog.join();
@@ -88,6 +89,8 @@ struct Tracer<'a> {
     threads: HashMap<Pid, Thread>,
     /// The indices of the threads in the order in which they were created.
     indices: HashMap<Pid, usize>,
+    /// The number of threads that were created.
+    created: usize,
     watcher: &'a mut dyn Watcher,
 }
 
@@ -103,6 +106,11 @@ impl Tracer<'_> {
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.main => {
                     end = Some(End::Signal(signal));
+                }
+                // The kernel may give its id to another thread.
+                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
+                    self.threads.remove(&pid);
+                    self.indices.remove(&pid);
                 }
                 Ok(WaitStatus::PtraceSyscall(pid)) => self.at_call(pid)?,
                 Ok(WaitStatus::PtraceEvent(pid, _, event)) => self.at_event(pid, event)?,
@@ -126,8 +134,10 @@ impl Tracer<'_> {
     }
 
     fn index(&mut self, pid: Pid) -> usize {
-        let next = self.indices.len();
-        *self.indices.entry(pid).or_insert(next)
+        *self.indices.entry(pid).or_insert_with(|| {
+            self.created += 1;
+            self.created - 1
+        })
     }
 
     /// A new thread starts with a stop; any other signal belongs to the program.

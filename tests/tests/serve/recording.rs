@@ -3,7 +3,8 @@
 use image_cache_tests::http::{Origin, Request, reply_with_file};
 use image_cache_tests::serving::Setup;
 use image_cache_tests::{Tested, bytes, until};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 const NEVER: [&str; 4] = ["--profile", "plain", "--authorise", "never"];
 
@@ -83,6 +84,31 @@ fn recorded_paths_can_be_hashed_and_a_trace_is_continued() -> Tested {
     service.stop()?;
     assert!(until(|| fs::read_to_string(&file).is_ok_and(|text| text.ends_with("/c,1000\n"))));
     assert_eq!(fs::read_to_string(&file)?.matches("time,id,size").count(), 1);
+    Ok(())
+}
+
+#[test]
+fn no_credential_is_recorded_and_only_the_service_s_user_reads_a_trace() -> Tested {
+    let (origin, setup) = (server(&bytes(3, 1000)), Setup::new());
+    let file = setup.dir().with_file_name("trace.csv");
+    fs::write(&file, "time,id,size\n1,a,10\n2,b,1")?;
+    fs::set_permissions(&file, Permissions::from_mode(0o640))?;
+    let name = file.to_str().ok_or("a plain path")?;
+    let more = ["--record", name, "--cache-credential-queries"];
+    let service = setup.serve(&origin.url(), &[&NEVER[..], &more].concat())?;
+    for path in ["/a?token=swordfish", "/a%20b?token=swordfish"] {
+        assert_eq!(image_cache_tests::http::get(service.clients, path)?.status, 200);
+    }
+    service.stop()?;
+    assert!(until(|| fs::read_to_string(&file).is_ok_and(|text| text.lines().count() == 4)));
+    let trace = fs::read_to_string(&file)?;
+    assert!(!trace.contains("swordfish"), "{trace}");
+    assert!(trace.starts_with("time,id,size\n1,a,10\n1"), "a partial line is removed: {trace}");
+
+    let new = setup.dir().with_file_name("new.csv");
+    let more = ["--record", new.to_str().ok_or("a plain path")?];
+    setup.serve(&origin.url(), &[&NEVER[..], &more].concat())?.stop()?;
+    assert_eq!(fs::metadata(&new)?.permissions().mode() & 0o777, 0o600);
     Ok(())
 }
 

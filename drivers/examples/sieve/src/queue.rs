@@ -37,18 +37,23 @@ const LEAVE: &str = "CREATE TRIGGER IF NOT EXISTS leave BEFORE DELETE ON images 
     UPDATE hand SET passes_from = hand.place, passes_to = leaving.place, passes_all = leaving.used \
         FROM (SELECT place, used FROM queue WHERE image_id = old.image_id) AS leaving \
         WHERE leaving.place = (SELECT place FROM next_victim); \
-    UPDATE queue SET used = 0 FROM hand WHERE used = 1 AND passes_to IS NOT NULL AND CASE \
-        WHEN passes_all THEN 1 \
-        WHEN passes_to >= passes_from THEN queue.place BETWEEN passes_from AND passes_to \
-        ELSE queue.place >= passes_from OR queue.place <= passes_to END; \
+    UPDATE queue SET used = 0 FROM hand WHERE used = 1 AND passes_all = 1; \
+    UPDATE queue SET used = 0 FROM hand WHERE used = 1 AND passes_from <= passes_to \
+        AND queue.place BETWEEN passes_from AND passes_to; \
+    UPDATE queue SET used = 0 FROM hand WHERE used = 1 AND passes_from > passes_to AND queue.place >= passes_from; \
+    UPDATE queue SET used = 0 FROM hand WHERE used = 1 AND passes_from > passes_to AND queue.place <= passes_to; \
     UPDATE hand SET passes_from = NULL, passes_to = NULL, passes_all = NULL, \
         place = coalesce((SELECT min(place) FROM queue WHERE queue.place > passes_to), 0) \
         WHERE passes_to IS NOT NULL; \
     DELETE FROM queue WHERE image_id = old.image_id; END";
 
+/// Records of a driver that had this name before, in the order of their times.
+const ADOPT: &str = "INSERT OR IGNORE INTO queue (image_id) SELECT image_id FROM images \
+    WHERE image_id NOT IN (SELECT image_id FROM queue) ORDER BY last_modified, image_id";
+
 /// Creates what is missing. If nothing is missing, it changes nothing.
 pub fn prepare() -> Result<(), Error> {
-    for text in [QUEUE, BY_USE, HAND, FIRST_PLACE, NEXT, ENTER, USE, LEAVE] {
+    for text in [QUEUE, BY_USE, HAND, FIRST_PLACE, NEXT, ENTER, USE, LEAVE, ADOPT] {
         sql::execute(&Statement { sql: text.into(), parameters: Vec::new() })?;
     }
     Ok(())

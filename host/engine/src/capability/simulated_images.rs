@@ -6,7 +6,7 @@ use super::files::entry;
 use crate::bindings::image_cache::driver::files as wit;
 use image_cache_model::{ImageId, system_time};
 use image_cache_store::FileInfo;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 #[derive(Debug, Clone)]
 pub struct SimulatedImages {
     names: NameSpace,
-    images: Arc<Mutex<HashMap<ImageId, SimulatedImage>>>,
+    images: Arc<Mutex<BTreeMap<ImageId, SimulatedImage>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ impl SimulatedImages {
         self.lock().get_mut(&id).map_or(Err(CapabilityError::NotFound), work)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ImageId, SimulatedImage>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ImageId, SimulatedImage>> {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -109,7 +109,7 @@ impl std::str::FromStr for Grant {
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
     pub memory: u64,
-    /// Time in the guest, without host calls: 1 s by default.
+    /// Processor time in the guest, without host calls: 1 s by default.
     pub guest_time: Duration,
     /// Time of the whole call, with host calls: 2 s by default.
     pub call_time: Duration,

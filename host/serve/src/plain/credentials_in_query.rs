@@ -66,6 +66,11 @@ impl KnownCredentials {
         holds_one.then(|| plain_id::hashed(target))
     }
 
+    /// A target that shows no credential: the digest that is its id, or as [`without`](Self::without) shows it.
+    pub fn hidden(&self, target: &str) -> String {
+        self.id(target).unwrap_or_else(|| self.without(target))
+    }
+
     /// A path for the log. Percent-encoded, it may contain a query with a credential, for example in the id of an image that is
     /// managed: the text from the question mark on is then omitted.
     pub fn without(&self, path: &str) -> String {

@@ -1,6 +1,6 @@
 //! Belady's MIN: the image whose next request is furthest away goes first, and of images that are not requested again the one
 //! with the highest number. If that is the requested image, it is not cached. It reads the whole trace in advance. It is optimal
-//! only if all images have the same size.
+//! only if all images have the same size; otherwise some may be evicted before the requested image loses.
 //!
 //! L. A. Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5 (2), 1966.
 

@@ -3,7 +3,7 @@
 //!
 //! G. Einziger, R. Friedman, B. Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM Transactions on Storage 13 (4),
 //! 2017. Requests are counted exactly, not in a sketch; all counts are halved after ten requests for each cached image. An image
-//! that is larger than the window competes at once.
+//! that is larger than the window competes at once, with one victim after the other: some may be evicted before it loses.
 
 use super::queue::Queue;
 use crate::policy::{Policy, PolicyError};
@@ -26,7 +26,9 @@ pub(super) struct WTinyLfu {
     window_capacity: u64,
     protected_bytes: u64,
     protected_capacity: u64,
-    counts: Vec<u32>,
+    /// The count of each image, and the era to which it belongs: each era halves all counts.
+    counts: Vec<(u32, u32)>,
+    era: u32,
     requests: usize,
     /// The number of cached images.
     cached: usize,
@@ -44,23 +46,25 @@ impl WTinyLfu {
             window_capacity,
             protected_bytes: 0,
             protected_capacity: (capacity - window_capacity) / 5 * 4,
-            counts: vec![0; images],
+            counts: vec![(0, 0); images],
+            era: 0,
             requests: 0,
             cached: 0,
         }
     }
 
     fn count(&mut self, image: u32) {
-        self.counts[image as usize] += 1;
+        self.counts[image as usize] = (self.count_of(image) + 1, self.era);
         self.requests += 1;
         if self.requests >= REQUESTS_PER_IMAGE * self.cached.max(MIN_IMAGES) {
             self.requests /= 2;
-            self.counts.iter_mut().for_each(|count| *count /= 2);
+            self.era += 1;
         }
     }
 
     fn count_of(&self, image: u32) -> u32 {
-        self.counts[image as usize]
+        let (count, era) = self.counts[image as usize];
+        count.checked_shr(self.era - era).unwrap_or(0)
     }
 
     fn size(&self, image: u32) -> u64 {

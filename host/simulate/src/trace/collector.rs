@@ -102,7 +102,8 @@ impl Collector {
         if self.format.is_log() {
             self.timeless.at(number);
         }
-        number.saturating_mul(SECOND)
+        let before = self.trace.requests.last().map(|before| before.at + SECOND);
+        before.unwrap_or(number.saturating_mul(SECOND))
     }
 
     /// Notes a line that is no request of an image.

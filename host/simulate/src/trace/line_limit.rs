@@ -11,6 +11,8 @@ pub(super) struct LineLimit<R> {
     /// Whether a line can continue in quotes, as in CSV.
     has_quotes: bool,
     is_in_quotes: bool,
+    /// The last byte: a quote opens only at the beginning of a field, or again after a quote that closed.
+    last: u8,
     /// Bytes of the current line.
     length: usize,
     /// The number of the current line, from 1, and of the line where it began.
@@ -20,7 +22,15 @@ pub(super) struct LineLimit<R> {
 
 impl<R> LineLimit<R> {
     pub fn new(inner: R, has_quotes: bool) -> Self {
-        LineLimit { inner, has_quotes, is_in_quotes: false, length: 0, line: 1, began: 1 }
+        LineLimit {
+            inner,
+            has_quotes,
+            is_in_quotes: false,
+            last: b'\n',
+            length: 0,
+            line: 1,
+            began: 1,
+        }
     }
 
     /// Whether the last line has an end.
@@ -35,7 +45,10 @@ impl<R: Read> Read for LineLimit<R> {
         for byte in &buffer[..read] {
             self.length += 1;
             match byte {
-                b'"' if self.has_quotes => self.is_in_quotes = !self.is_in_quotes,
+                b'"' if self.has_quotes => {
+                    let may_open = matches!(self.last, b',' | b'\n' | b'"');
+                    self.is_in_quotes = !self.is_in_quotes && may_open;
+                }
                 b'\n' => {
                     self.line += 1;
                     if !self.is_in_quotes {
@@ -44,6 +57,7 @@ impl<R: Read> Read for LineLimit<R> {
                 }
                 _ => {}
             }
+            self.last = *byte;
             if self.length > MAX_LINE {
                 let quotes = if self.is_in_quotes { "; a quote in it is not closed" } else { "" };
                 return Err(io::Error::new(

@@ -34,11 +34,11 @@ pub(super) fn read(input: impl Read, collector: &mut Collector) -> Result<(), Tr
     Ok(())
 }
 
-/// Whether the first records can be some: their times do not go back.
+/// Whether the first records can be some: their times do not go back, and the first one has a size.
 pub(super) fn is_plausible(beginning: &[u8]) -> bool {
     let (records, _) = beginning.as_chunks::<RECORD>();
     let times = records.iter().map(|record| fields(record).0);
-    times.is_sorted()
+    times.is_sorted() && records.first().is_some_and(|first| fields(first).2 > 0)
 }
 
 fn fields(record: &[u8; RECORD]) -> (u32, u64, u32) {

@@ -16,7 +16,8 @@ use image_cache::Config;
 use image_cache_simulate::{
     ComponentPolicy, Outcome, Policy, Reference, Trace, TraceFormat, plot, simulate as replay,
 };
-use report::Result as SimulationResult;
+use report::SimulationResult;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -107,9 +108,8 @@ fn candidates(config: &Config, args: &SimulateArgs) -> anyhow::Result<Vec<Candid
         return Err(CliError::Usage(words.to_owned()).into());
     }
     let mut candidates = Vec::new();
-    let mut drivers = args.drivers.clone();
-    drivers.dedup();
-    for name in &drivers {
+    let mut seen = BTreeSet::new();
+    for name in args.drivers.iter().filter(|name| seen.insert(*name)) {
         let driver = TriedDriver::new(config, name, &[], &args.options, "this simulation")?;
         driver.report_grants();
         candidates.push(Candidate::Driver { name: name.clone(), config: driver.config.into() });

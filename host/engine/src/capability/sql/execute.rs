@@ -54,6 +54,7 @@ impl OpenDatabase {
     }
 
     pub fn query(&mut self, statement: &wit::Statement) -> Result<wit::QueryResult, SqlFault> {
+        self.interrupt.begin_transaction();
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
         Runner { connection, interrupt, prepared }.run(statement, Runner::query)
     }

@@ -64,9 +64,11 @@ impl Interrupt {
     /// Whether the changes of the running transaction exceed the maximum size of the log. A database in memory has no log: its
     /// pages and the journal to undo the changes are in memory.
     pub fn transaction_is_full(&self) -> bool {
+        if self.database.is_some() {
+            return false;
+        }
         let started = self.memory_at_transaction.load(Ordering::Relaxed);
-        let grown = u64::try_from(memory::used() - started).unwrap_or(0);
-        self.database.is_none() && grown > self.max_log
+        u64::try_from(memory::used() - started).is_ok_and(|grown| grown > self.max_log)
     }
 
     /// Starts a guest's statement.

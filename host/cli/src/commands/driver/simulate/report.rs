@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// The result of one policy with one size of the cache.
 #[derive(Debug, Serialize)]
-pub struct Result {
+pub struct SimulationResult {
     driver: String,
     /// The size of the cache, in bytes.
     size: u64,
@@ -24,9 +24,9 @@ pub struct Result {
     outcome: Outcome,
 }
 
-impl Result {
+impl SimulationResult {
     pub fn new(driver: String, is_reference: bool, size: u64, outcome: Outcome) -> Self {
-        Result {
+        SimulationResult {
             driver,
             size,
             requests: outcome.requests,
@@ -42,9 +42,9 @@ impl Result {
     }
 }
 
-pub fn table(results: &[Result], has_several_sizes: bool) -> String {
+pub fn table(results: &[SimulationResult], has_several_sizes: bool) -> String {
     let percent = |ratio: f64| format!("{:.2} %", ratio * 100.0);
-    let row = |result: &Result| {
+    let row = |result: &SimulationResult| {
         [
             result.driver.clone(),
             short_size(result.size),
@@ -79,7 +79,7 @@ pub fn table(results: &[Result], has_several_sizes: bool) -> String {
 }
 
 /// A curve for each policy, in the order of the results.
-pub fn curves(results: &[Result]) -> Vec<Curve> {
+pub fn curves(results: &[SimulationResult]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for result in results {
         let point = (result.size, 1.0 - result.outcome.hit_ratio());
