@@ -65,7 +65,11 @@ impl Descriptors {
 
     /// How many connections the limit allows besides the descriptors open now. Logs a warning if that is fewer than `wanted`.
     pub fn shares(&self, wanted: u32) -> Shares {
-        let open_now = count().unwrap_or(0);
+        self.shares_beside(count().unwrap_or(0), wanted)
+    }
+
+    /// The same with this number of open descriptors.
+    fn shares_beside(&self, open_now: u64, wanted: u32) -> Shares {
         let carried = |admin: u64| {
             let free = self.limit.saturating_sub(open_now + self.reserve + admin * OF_AN_OPERATOR);
             (free / OF_A_CONNECTION).max(LEAST_CONNECTIONS)
@@ -117,11 +121,14 @@ mod tests {
     #[test]
     fn few_descriptors_allow_few_connections_and_many_allow_all_that_are_wanted() {
         let with = |limit| Descriptors { limit, reserve: 16, counted: Mutex::new(None) };
-        let open = count().unwrap_or(0);
-        let few = with(open + 41).shares(1024);
+        let open = 30;
+        let few = with(open + 41).shares_beside(open, 1024);
         assert_eq!(few, Shares { clients: 5, admin: 2 });
-        assert_eq!(with(8).shares(1024), Shares { clients: 2, admin: 2 });
-        assert_eq!(with(open + 100_000).shares(1024).clients, 1024);
-        assert_eq!(with(open + 100_000).shares(1), Shares { clients: 1, admin: 1 });
+        assert_eq!(with(8).shares_beside(open, 1024), Shares { clients: 2, admin: 2 });
+        let many = with(open + 100_000);
+        assert_eq!(many.shares_beside(open, 1024).clients, 1024);
+        assert_eq!(many.shares_beside(open, 1), Shares { clients: 1, admin: 1 });
+        let open = count().expect("the descriptors of this process are known");
+        assert!(open > 0 && with(open + 100_000).shares(1024).clients == 1024);
     }
 }
