@@ -1,7 +1,6 @@
 //! Reference policies, to compare a driver with. Each is the textbook's algorithm on numbers in memory, without a sandbox.
 
 mod belady;
-mod fifo;
 mod frequency;
 mod lru;
 mod queue;
@@ -75,7 +74,7 @@ impl Reference {
         let images = trace.images.len();
         match self {
             Reference::Lru => Box::new(lru::Lru::new(images)),
-            Reference::Fifo => Box::new(fifo::Fifo::new(images)),
+            Reference::Fifo => Box::new(lru::Lru::fifo(images)),
             Reference::Lfu => Box::new(frequency::Frequency::lfu(images)),
             Reference::Gdsf => Box::new(frequency::Frequency::gdsf(images)),
             Reference::S3Fifo => Box::new(s3_fifo::S3Fifo::new(images, capacity)),
