@@ -102,3 +102,13 @@ pub fn ended(result: Tested) -> ExitCode {
 pub fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
+
+/// Whether this is a full run (`cargo xtask test --full`), which includes the tests that need another language and time; if not,
+/// a message says that `what` is skipped.
+pub fn is_full_run(what: &str) -> bool {
+    let is_full = std::env::var_os("IMAGE_CACHE_TEST_FULL").is_some_and(|full| full == "1");
+    if !is_full {
+        skip(&format!("{what} without IMAGE_CACHE_TEST_FULL=1"));
+    }
+    is_full
+}

@@ -1,5 +1,6 @@
 //! A plot of miss ratios by the size of the cache, as an SVG.
 
+use bytesize::ByteSize;
 use plotters::prelude::*;
 use std::error::Error;
 
@@ -16,9 +17,6 @@ pub struct Curve {
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 540);
-
-/// Units of bytes, each 1024 of the one before.
-const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Draws curves; the size of the cache is on a logarithmic scale. Returns the text of an SVG file.
 ///
@@ -53,7 +51,7 @@ fn draw(svg: &mut String, title: &str, curves: &[Curve]) -> Result<(), Box<dyn E
     chart
         .configure_mesh()
         .x_desc("size of the cache")
-        .x_label_formatter(&|size| size_label(*size))
+        .x_label_formatter(&|size| ByteSize::b(*size as u64).display().iec().to_string())
         .y_desc("miss ratio")
         .draw()?;
     for (number, curve) in curves.iter().enumerate() {
@@ -76,14 +74,4 @@ fn draw(svg: &mut String, title: &str, curves: &[Curve]) -> Result<(), Box<dyn E
         .draw()?;
     area.present()?;
     Ok(())
-}
-
-fn size_label(bytes: f64) -> String {
-    let (mut number, mut unit) = (bytes, 0);
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    let number = (number * 10.0).round() / 10.0;
-    format!("{number} {}", UNITS[unit])
 }

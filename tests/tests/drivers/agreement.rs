@@ -5,7 +5,7 @@
 
 use super::simulated::{component, granted_sql};
 use image_cache_simulate::{Outcome, Reference, Trace, TraceOptions, simulate};
-use image_cache_tests::{Tested, glance, skip};
+use image_cache_tests::{Tested, glance, is_full_run, skip};
 use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
@@ -73,8 +73,7 @@ fn points(theirs: &Value, ours: &Outcome) -> Tested<[f64; 2]> {
 
 #[test]
 fn references_and_drivers_have_the_hits_of_libcachesim() -> Tested {
-    if std::env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
-        skip("nothing is compared with libCacheSim without IMAGE_CACHE_TEST_FULL=1");
+    if !is_full_run("nothing is compared with libCacheSim") {
         return Ok(());
     }
     let sizes = [4u64, 8, 16, 32].map(|gigabytes| gigabytes * 1_000_000_000);

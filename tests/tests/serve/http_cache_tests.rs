@@ -9,7 +9,7 @@ mod suite;
 
 use expected::Expected;
 use image_cache_tests::serving::Setup;
-use image_cache_tests::{Tested, npm, skip};
+use image_cache_tests::{Tested, is_full_run, npm};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use suite::{Count, Origin, Results};
@@ -27,8 +27,7 @@ fn every_expected_failure_has_a_reason() -> Tested {
 
 #[test]
 fn the_public_tests_for_caches_pass_except_those_that_are_listed() -> Tested {
-    if std::env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
-        skip("http-cache-tests is not run without IMAGE_CACHE_TEST_FULL=1");
+    if !is_full_run("http-cache-tests is not run") {
         return Ok(());
     }
     let Some(package) = npm::http_cache_tests() else { return Ok(()) };
