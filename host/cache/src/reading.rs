@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::hits::PendingHit;
 use image_cache_model::ImageId;
 use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
-use opening::open_verified;
+use opening::{LockedImage, open_verified};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -36,6 +36,8 @@ pub struct CachedReader {
     inner: Arc<CacheInner>,
     image_id: ImageId,
     file: Arc<File>,
+    /// Protects the image from eviction.
+    _lock: LockedImage,
     /// The requested range of the file.
     range: Range<u64>,
     /// The position of the next read in the file.
@@ -62,15 +64,15 @@ impl CachedReader {
         id: &ImageId,
         asked: Range<u64>,
     ) -> Result<Option<Self>> {
-        let Some((file, table)) = open_verified(inner, id)? else { return Ok(None) };
+        let Some((locked, table)) = open_verified(inner, id)? else { return Ok(None) };
         // A file that is truncated at this moment must not look complete.
         let image_size = match &table {
             Some(table) => table.size(),
-            None => file.metadata().map_err(Error::image("open", id))?.len(),
+            None => locked.metadata().map_err(Error::image("open", id))?.len(),
         };
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
-        let file = Arc::new(file);
+        let file = Arc::clone(locked.file());
         let hit = PendingHit::on(inner, id, &file);
         let verifying =
             table.map(|table| Verifying { table, block: Vec::new(), block_number: None });
@@ -78,6 +80,7 @@ impl CachedReader {
             inner: Arc::clone(inner),
             image_id: id.clone(),
             file,
+            _lock: locked,
             position: range.start,
             range,
             image_size,

@@ -7,17 +7,51 @@ use image_cache_model::ImageId;
 use image_cache_store::integrity::DigestTable;
 use std::fs::{File, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Attempts to take the lock: a thread that publishes or evicts an image holds it briefly.
 const LOCK_ATTEMPTS: u32 = 20;
 
+/// An open image, locked against eviction until this is dropped.
+///
+/// The drop unlocks it explicitly: a child process that is just being started has the file open too until it executes its
+/// program, so closing the file here would leave the lock with the child, and the image would seem to be read.
+pub(crate) struct LockedImage {
+    file: Arc<File>,
+}
+
+impl LockedImage {
+    fn new(file: File) -> Self {
+        LockedImage { file: Arc::new(file) }
+    }
+
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+}
+
+impl Deref for LockedImage {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for LockedImage {
+    fn drop(&mut self) {
+        // On a file system without locks it fails, and there was none.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Opens the image, and finds the digests of its bytes.
 pub(super) fn open_verified(
     inner: &CacheInner,
     id: &ImageId,
-) -> Result<Option<(File, Option<Arc<DigestTable>>)>> {
+) -> Result<Option<(LockedImage, Option<Arc<DigestTable>>)>> {
     while let Some(file) = open_locked(inner, id).map_err(Error::image("open", id))? {
         if !inner.config.verify_reads {
             return Ok(Some((file, None)));
@@ -38,15 +72,15 @@ pub(super) fn open_verified(
 }
 
 /// Opens the image and, if that succeeds at once, locks it against eviction.
-pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option<File>> {
+pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option<LockedImage>> {
     for _ in 0..LOCK_ATTEMPTS {
         let Some(file) = inner.directory.open_cached(id)? else { return Ok(None) };
         match file.try_lock_shared() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(Some(LockedImage::new(file))),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
             // On a file system without locks the image can be read anyway.
-            Err(TryLockError::Error(_)) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => return Ok(Some(LockedImage::new(file))),
         }
     }
-    inner.directory.open_cached(id)
+    Ok(inner.directory.open_cached(id)?.map(LockedImage::new))
 }

@@ -33,6 +33,18 @@ pub(crate) struct Progress {
     size: Option<u64>,
 }
 
+impl Drop for Progress {
+    /// The last follower of a published image has left: the lock that protected the image from eviction is released explicitly,
+    /// because a child process that is just being started has the file open too.
+    fn drop(&mut self) {
+        let has_ended = matches!(self.state().phase, FetchPhase::Ended(_));
+        if let Some(file) = self.file.get().filter(|_| has_ended) {
+            // On a file system without locks it fails, and there was none.
+            let _ = file.unlock();
+        }
+    }
+}
+
 #[derive(Debug)]
 struct ProgressState {
     phase: FetchPhase,
