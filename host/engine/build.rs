@@ -12,8 +12,19 @@ const DRIVERS: [Guest; 2] = [
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
 ];
 
+const POLICIES: [Guest; 4] = [
+    Guest { package: "image-cache-driver-gdsf", directory: "drivers/gdsf" },
+    Guest { package: "image-cache-driver-s3-fifo", directory: "drivers/s3-fifo" },
+    Guest { package: "image-cache-driver-sieve", directory: "drivers/sieve" },
+    Guest { package: "image-cache-driver-two-hit", directory: "drivers/two-hit" },
+];
+
 fn main() -> ExitCode {
-    match build_script(&DRIVERS) {
+    let mut drivers = DRIVERS.to_vec();
+    if cfg!(feature = "policies") {
+        drivers.extend(POLICIES);
+    }
+    match build_script(&drivers) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

@@ -6,18 +6,16 @@ use anyhow::Result;
 use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
-/// The guests of the workspace: the built-in drivers, the examples in Rust, and the guests of the tests except the hostile ones, which the
-/// tests build.
-const GUESTS: [Guest; 5] = [
+/// The guests of the workspace: the built-in drivers, and the guests of the tests except the hostile ones, which the tests build.
+const GUESTS: [Guest; 7] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
-    Guest { package: "image-cache-driver-gdsf", directory: "drivers/examples/gdsf" },
-    Guest { package: "image-cache-driver-sieve", directory: "drivers/examples/sieve" },
+    Guest { package: "image-cache-driver-gdsf", directory: "drivers/gdsf" },
+    Guest { package: "image-cache-driver-s3-fifo", directory: "drivers/s3-fifo" },
+    Guest { package: "image-cache-driver-sieve", directory: "drivers/sieve" },
+    Guest { package: "image-cache-driver-two-hit", directory: "drivers/two-hit" },
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
 ];
-
-/// The examples in Rust, which are kept beside those in other languages.
-const EXAMPLES: [&str; 2] = ["gdsf", "sieve"];
 
 /// Finds or installs the toolchain, and prints each step.
 pub fn toolchain() -> Result<Toolchain> {
@@ -34,12 +32,7 @@ pub fn build_and_show() -> Result<()> {
     println!("Built in {:.1} s", start.elapsed().as_secs_f64());
     for component in components {
         print_component(&component);
-        let component = component.confined()?;
-        for example in EXAMPLES {
-            if component.package == format!("image-cache-driver-{example}") {
-                examples::keep(example, &component)?;
-            }
-        }
+        component.confined()?;
     }
     examples::build_and_show()
 }

@@ -1,4 +1,4 @@
-//! The example drivers. Builds those in languages other than Rust, each with its own toolchain, and copies all components to the
+//! The example drivers, in languages other than Rust. Builds each with its own toolchain, and copies the components to the
 //! directory where the tests look for them.
 //!
 //! A toolchain is installed only below `target/`, so the installation does not change the machine, and deleting the directory
@@ -8,6 +8,7 @@
 mod c;
 mod context;
 mod javascript;
+mod python;
 
 use crate::components::print_component;
 use anyhow::{Context, Result};
@@ -19,24 +20,30 @@ use std::time::{Instant, SystemTime};
 
 const EXAMPLES: [Example; 2] = [c::TTL, javascript::LRFU];
 
+/// Examples that take longer to build: only a full run tests them.
+const LONG_EXAMPLES: [Example; 1] = [python::LRU2];
+
 /// Builds the examples that the workspace's own toolchain does not build, and shows each.
 pub fn build_and_show() -> Result<()> {
+    build_all(&EXAMPLES)
+}
+
+/// The same for the examples that take longer.
+pub fn build_and_show_long() -> Result<()> {
+    build_all(&LONG_EXAMPLES)
+}
+
+fn build_all(examples: &[Example]) -> Result<()> {
     let context = BuildContext::new()?;
-    for example in EXAMPLES {
+    for example in examples {
         let start = Instant::now();
-        if let Some(component) = component(&context, &example)? {
+        if let Some(component) = component(&context, example)? {
             print_component(&component);
             println!("  in {:.1} s", start.elapsed().as_secs_f64());
             component.confined()?;
         }
     }
     Ok(())
-}
-
-/// Copies the component of an example that was built elsewhere to the directory of the others.
-pub fn keep(name: &str, component: &Component) -> Result<()> {
-    let context = BuildContext::new()?;
-    write(&context.target.join(format!("{name}.wasm")), &component.bytes)
 }
 
 /// The component, which is built if its inputs changed; `None`, with a message, if its toolchain cannot be installed.

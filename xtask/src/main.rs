@@ -1,5 +1,5 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! docs | msrv | structure`.
+//! docs | plots | msrv | structure`.
 
 mod bench;
 mod command;
@@ -12,6 +12,7 @@ mod fuzz;
 mod layers;
 mod optional;
 mod paths;
+mod plots;
 mod run;
 mod steps;
 mod structure;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   bench        compare image-cache with its peers, and print one table: [NAME...], all by default;
                [--save] to BENCHMARKS.md; [--quick] [--long]
   docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
+  plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
   msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
   structure    show import cycles, type names that are defined more than once, and lines of code;
                --check fails if any of them is not allowed";
@@ -69,6 +71,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
+        ["plots"] => plots::run(),
         ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),

@@ -10,8 +10,8 @@ use std::thread;
 
 /// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 8] =
-    ["serve", "--test", "drivers", "--test", "cli", "--", "http_cache_tests", "agreement"];
+const FULL_ONLY: [&str; 9] =
+    ["serve", "--test", "drivers", "--test", "cli", "--", "http_cache_tests", "agreement", "lru2"];
 
 /// The variable that marks a full run.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
@@ -63,6 +63,10 @@ pub fn test() -> Result<()> {
 pub fn full() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
+    run.check("Example drivers that take longer", || {
+        println!("\n=== Example drivers that take longer");
+        examples::build_and_show_long()
+    });
     let mut tests = tests();
     tests.env(FULL, "1");
     tests.arg("--test").args(FULL_ONLY);

@@ -4,7 +4,7 @@
 // null or its value, a function returns its result or throws its error, and u64 and s64 are Numbers (exact up to 2^53). SQL
 // throws the error type of the interface, so the driver does not catch these errors and they reach the host.
 
-import sql from "image-cache:driver/sql@1.0.0";
+import sql from "image-cache:driver/sql@1.1.0";
 import * as records from "./records.js";
 import { Score, parseHalfLife } from "./score.js";
 

@@ -2,7 +2,7 @@
 //
 // The text of a statement does not change between calls, so that the host can reuse its prepared statements.
 
-import sql from "image-cache:driver/sql@1.0.0";
+import sql from "image-cache:driver/sql@1.1.0";
 
 const IMAGES = `CREATE TABLE IF NOT EXISTS images (
   id TEXT PRIMARY KEY, size INTEGER NOT NULL, hits INTEGER NOT NULL, accessed INTEGER NOT NULL, modified INTEGER NOT NULL,

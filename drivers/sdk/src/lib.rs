@@ -13,20 +13,27 @@
 #![doc = concat!("```\n", include_str!("../examples/largest_first.rs"), "# fn main() {}\n```\n")]
 //!
 //! # What a driver can rely on
-//! - A component imports only the interfaces that it uses; every import except `types` and `log` needs a grant of the same name.
+//! - A component imports only the interfaces that it uses; every import except `types`, `log` and `capacity` needs a
+//!   grant of the same name.
 //! - A panic is a trap: its message is in the host's log, at level `error`, and the host creates a new instance.
-//! - On targets other than WebAssembly everything compiles, but a call to an import panics: put the code that you want to test in
-//!   functions that call no imports, and test it natively.
+//! - On targets other than WebAssembly everything compiles, but a call to an import panics, except in unit tests with the feature
+//!   `testing`: its module `testing` is a host in memory, on which a policy is tested in milliseconds.
 
+mod admission;
 mod checksum;
 mod driver;
 mod error;
 mod export;
 mod hits;
+mod imports;
 mod lru;
 mod options;
 mod records;
+mod sql_driver;
+#[cfg(all(not(target_family = "wasm"), feature = "testing"))]
+pub mod testing;
 
+pub use admission::Admission;
 pub use checksum::checksum_from_hex;
 pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
@@ -34,6 +41,7 @@ pub use hits::{ImageHits, hits_by_image};
 pub use lru::LruSelector;
 pub use options::Options;
 pub use records::SqlRecords;
+pub use sql_driver::SqlDriver;
 
 /// The code that `wit-bindgen` generates from the WIT package; use the re-exports instead.
 #[doc(hidden)]
@@ -52,7 +60,8 @@ pub mod bindings {
 pub use bindings::exports::image_cache::driver::driver::{
     CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState, Victim,
 };
-pub use bindings::image_cache::driver::{attributes, files, log, sql, types};
+pub use bindings::image_cache::driver::types;
+pub use imports::{attributes, capacity, files, log, sql};
 
 #[doc(hidden)]
 pub use export::{Exported, Slot};
@@ -63,8 +72,8 @@ pub mod prelude {
     pub use crate::sql::{Statement, Value};
     pub use crate::types::{CachedImage, Checksum, ChecksumAlgorithm, Error};
     pub use crate::{
-        CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, LeftoverState,
-        Options, SqlRecords, Victim,
+        Admission, CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover,
+        LeftoverState, Options, SqlDriver, SqlRecords, Victim,
     };
-    pub use crate::{attributes, error_words, export_driver, files, sql};
+    pub use crate::{attributes, capacity, error_words, export_driver, files, sql};
 }

@@ -1,6 +1,6 @@
 //! Compiles guests with a separate cargo process, independent of a cargo that may be running.
 
-use crate::{Component, TARGET, Toolchain};
+use crate::{Component, TARGET, Toolchain, remap};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
@@ -144,9 +144,9 @@ fn command(toolchain: &Toolchain) -> Command {
         }
     }
     command.env("RUSTC", rustc);
-    // An empty variable overrides flags in a configuration file, which are for the host: so guests are compiled with the same
-    // flags everywhere.
-    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+    // The variable overrides flags in a configuration file, which are for the host: so guests are compiled with the same flags
+    // everywhere.
+    command.env("CARGO_ENCODED_RUSTFLAGS", remap::encoded_flags());
     if let Toolchain::WithSource { linker, .. } = toolchain {
         if let Some(linker) = linker {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);

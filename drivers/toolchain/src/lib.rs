@@ -19,6 +19,8 @@ mod build;
 mod component;
 mod find;
 mod install;
+mod manifest;
+mod remap;
 mod script;
 
 pub use build::{Guest, Workspace, build, build_examples};

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// The inputs of every guest, in addition to its own directory.
 const SHARED: [&str; 4] = ["wit", "drivers/sdk", "Cargo.toml", "Cargo.lock"];
 
-/// Builds guests, writes each to `OUT_DIR/NAME.wasm`, where NAME is the last word of its package's name, and returns these paths.
+/// Builds guests, writes each to `OUT_DIR/NAME.wasm`, where NAME is its package's name without `image-cache-driver-` or
+/// `image-cache-guest-`, and returns these paths.
 /// Tells cargo when to run the script again. Each guest may import only the project's own interfaces.
 pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
     let workspace = Workspace::of_this_package()?;
@@ -25,11 +26,15 @@ pub fn build_script(guests: &[Guest]) -> Result<Vec<PathBuf>> {
     let components = build(&toolchain, &workspace, guests)?;
     let write = |component: Component| {
         let component = component.confined()?;
-        let name = component.package.rsplit('-').next().unwrap_or(&component.package);
-        let path = out.join(format!("{name}.wasm"));
+        let path = out.join(format!("{}.wasm", short_name(&component.package)));
         fs::write(&path, &component.bytes)
             .with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     };
     components.into_iter().map(write).collect()
+}
+
+fn short_name(package: &str) -> &str {
+    let prefixes = ["image-cache-driver-", "image-cache-guest-"];
+    prefixes.iter().find_map(|prefix| package.strip_prefix(prefix)).unwrap_or(package)
 }

@@ -59,7 +59,8 @@ fn victims(input: &mut Input<'_>) {
     let exclude: Vec<ImageId> =
         (0..input.count()).filter_map(|_| input.text().parse().ok()).collect();
     let (now, limit) = (system_time(input.number()), u32::from(input.byte()) % 8);
-    let asked = Eviction { now, bytes_needed: input.number(), exclude: &exclude, limit };
+    let bytes_needed = input.number();
+    let asked = Eviction { now, bytes_needed, exclude: &exclude, limit, cached: None };
     let given: Vec<wit::Victim> = (0..input.count())
         .map(|_| wit::Victim { image_id: input.text(), size: input.number() })
         .collect();

@@ -2,6 +2,7 @@
 
 mod delete;
 mod directory_files;
+mod driver;
 mod inner;
 mod listing;
 mod lookup;
@@ -10,7 +11,9 @@ mod ranges;
 mod small_reads;
 mod verify;
 
+pub use driver::Explanation;
 pub(crate) use inner::CacheInner;
+pub use listing::ImageList;
 pub use lookup::Status;
 pub use small_reads::WholeImage;
 pub use verify::Verified;
@@ -22,7 +25,7 @@ use crate::hits::HitLog;
 use crate::metadata::MetadataStore;
 use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
-use crate::prune::Pruned;
+use crate::prune::{PlannedEviction, Pruned};
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
@@ -232,6 +235,12 @@ impl ImageCache {
     /// are being read stay, and the result lists them.
     pub fn prune(&self) -> Result<Pruned> {
         crate::prune::prune(&self.inner)
+    }
+
+    /// What [`prune`](Self::prune) would evict now, in this order; nothing is evicted. Images that are being read are in it, although
+    /// they would stay.
+    pub fn plan_prune(&self) -> Result<Vec<PlannedEviction>> {
+        crate::prune::plan(&self.inner)
     }
 
     /// Removes the leftovers that the driver names. The built-in drivers name all files in `invalid/`, and those in `incomplete/`

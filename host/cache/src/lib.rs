@@ -49,8 +49,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Features: `tokio` adds the [asynchronous API](crate::tokio),
-//! `conformance` the suite that every driver must pass.
+//! Features: `tokio` adds the [asynchronous API](crate::tokio), `conformance` the suite that every driver must pass, and
+//! `policies` built-in drivers of further policies.
 
 #![deny(missing_docs)]
 
@@ -75,29 +75,31 @@ mod tee;
 pub mod tokio;
 mod withheld;
 
-pub use cache::{ImageCache, Status, Verified, WholeImage};
+pub use cache::{Explanation, ImageCache, ImageList, Status, Verified, WholeImage};
 pub use clean::Cleaned;
 pub use delete::NotRemoved;
 pub use error::{Error, Result};
 pub use image_cache_engine::{
-    Bound, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect, time_to_compile,
+    Bound, BuiltIn, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect,
+    time_to_compile,
 };
 #[cfg(feature = "conformance")]
 pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
 pub use image_cache_model::{
     CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
-    ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, Durability,
-    Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId, Leftover,
-    LeftoverState, Limits, MAX_IMAGE_ID_BYTES, OptionDefinition, OtherWriter, UnknownChoice,
-    UnknownGrant, Victim, parse_bytes, read_file,
+    ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, DriverManifest,
+    Durability, Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId,
+    InvalidManifest, Leftover, LeftoverState, Limits, MAX_IMAGE_ID_BYTES, MAX_MANIFEST,
+    ManifestOption, OptionDefinition, OtherWriter, RESERVED_DRIVERS, UnknownChoice, UnknownGrant,
+    Victim, is_driver_name, parse_bytes, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, SmallFiles, names};
-pub use metadata::{DriverStatus, Fallback};
+pub use metadata::{DriverStatus, Fallback, LastFallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};
 pub use outcome::{CacheFailure, Outcome};
-pub use prune::Pruned;
+pub use prune::{EvictionCause, PlannedEviction, Pruned};
 pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};

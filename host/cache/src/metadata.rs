@@ -10,6 +10,7 @@ mod call;
 mod classify;
 mod failover;
 mod in_use;
+pub(crate) mod last_fallback;
 mod pages;
 mod retry;
 mod sync_state;
@@ -30,6 +31,7 @@ use sync_state::SyncState;
 
 pub(crate) use budget::DriverBudget;
 pub use in_use::{DriverStatus, Fallback};
+pub use last_fallback::LastFallback;
 pub(crate) use pages::Pages;
 pub(crate) use sync_state::{Backoff, DirectorySnapshot, Reconciled};
 

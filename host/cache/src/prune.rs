@@ -1,8 +1,11 @@
 //! Evicts images in the driver's order until the cache is within its limits.
 
+mod plan;
 mod policy;
 mod run;
 
+pub use plan::{EvictionCause, PlannedEviction};
+pub(crate) use plan::{eviction_order, plan};
 pub(crate) use run::Excess;
 pub use run::Pruned;
 

@@ -4,7 +4,9 @@ mod add;
 mod driver;
 mod get;
 mod images;
+mod kept;
 mod maintenance;
+mod prune;
 mod queue;
 mod remove;
 #[cfg(feature = "serve")]
@@ -37,7 +39,12 @@ pub enum Command {
     /// Remove cached images; if one was not cached, the others are removed and the exit code is 3
     Delete(remove::RemoveArgs),
     /// Evict until the cached images have at most image_cache_max_size
-    Prune,
+    Prune(prune::PruneArgs),
+    /// Show an image's place in the driver's order of eviction, and whether the next prune would evict it
+    Explain {
+        /// The image
+        id: ImageId,
+    },
     /// Remove what failed or stalled fetches left behind (--stall-time sets when a fetch is stalled)
     Clean,
     /// Read cached images from end to end and verify them; a damaged one is moved to invalid/, and the exit code is 4
@@ -82,7 +89,8 @@ impl Command {
             Command::Show { id } => images::show(&context()?, id),
             Command::Queue(command) => queue::queue(&context()?, command),
             Command::Delete(args) => images::delete(&context()?, args),
-            Command::Prune => maintenance::prune(&context()?),
+            Command::Prune(args) => prune::prune(&context()?, args),
+            Command::Explain { id } => prune::explain(&context()?, id),
             Command::Clean => maintenance::clean(&context()?),
             Command::Verify(args) => verify::verify(&context()?, args),
             Command::Status => maintenance::status(&context()?),

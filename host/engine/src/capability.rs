@@ -6,6 +6,7 @@
 //! whose name is that of the interface.
 
 pub mod attributes;
+pub mod capacity;
 pub mod error;
 pub mod files;
 pub mod image_access;

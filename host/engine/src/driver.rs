@@ -1,5 +1,6 @@
 //! Drivers: the component, its limits, and the results of its calls.
 
+mod backtrace;
 pub mod built_in;
 pub mod compile_cache;
 mod component;

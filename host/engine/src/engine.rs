@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmparser::{Validator, WasmFeatures};
-use wasmtime::{Config, Engine, Strategy};
+use wasmtime::{Config, Engine, Strategy, WasmBacktraceDetails};
 
 /// How often a running guest's clock is checked: the precision of a deadline.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -96,6 +96,8 @@ fn engine_config() -> Config {
         .concurrency_support(false)
         .wasm_features(SWITCHED_OFF.difference(FOR_ADAPTERS), false)
         .epoch_interruption(true)
+        // A guest's debug information is hostile input, which wasmtime would read without a bound after each trap.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .max_wasm_stack(MAX_STACK);
     config
 }

@@ -16,8 +16,11 @@ mod oslo;
 mod toml_file;
 mod toml_reader;
 
+pub use check::is_driver_name;
 pub use choice::{Durability, OtherWriter, UnknownChoice};
-pub use driver_config::{BUILT_IN_DRIVERS, DriverConfig, Grant, Limits, UnknownGrant};
+pub use driver_config::{
+    DriverConfig, Grant, Limits, POLICY_DRIVERS, RESERVED_DRIVERS, UnknownGrant,
+};
 pub use driver_keys::{DRIVER_KEYS, DriverKey};
 pub use fault::{ConfigError, ConfigFault};
 pub use given::parse_bytes;
@@ -85,6 +88,10 @@ pub struct Config {
     pub policy_min_age: Duration,
     /// `image_cache_policy_may_empty`: whether one prune may evict more than half of the cache for the driver's own policy.
     pub policy_may_empty: bool,
-    /// `[drivers.NAME]`: the drivers that are not built in.
+    /// `image_cache_trusted_keys`: the minisign public keys whose signatures `driver add` accepts, separated by commas.
+    pub trusted_keys: String,
+    /// `image_cache_require_signature`: whether `driver add` refuses a component without a signature by a trusted key.
+    pub require_signature: bool,
+    /// `[drivers.NAME]`: the drivers that are not built in, and the options of those that are.
     pub drivers: BTreeMap<String, DriverConfig>,
 }

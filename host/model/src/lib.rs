@@ -7,6 +7,7 @@
 
 mod checksum;
 mod config;
+mod driver_manifest;
 mod expected;
 mod image_id;
 pub mod names;
@@ -17,6 +18,7 @@ mod timestamp;
 
 pub use checksum::{Checksum, ChecksumAlgorithm, InvalidChecksum};
 pub use config::*;
+pub use driver_manifest::{DriverManifest, InvalidManifest, MAX_MANIFEST, ManifestOption};
 pub use expected::Expected;
 pub use image_id::{ImageId, InvalidImageId, MAX_IMAGE_ID_BYTES, belongs_to_database};
 pub use printable::{hides, printable};

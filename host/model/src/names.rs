@@ -38,6 +38,9 @@ pub const DATABASE_LOCK: &str = ".image-cache/database.lock";
 /// The file with the time of the newest entry of the queue.
 pub const QUEUE_CLOCK: &str = ".image-cache/queue-clock";
 
+/// What processes note for one another.
+pub const STATE: &str = ".image-cache/state";
+
 /// The service's stored responses.
 pub const RESPONSES: &str = ".image-cache/http";
 

@@ -50,6 +50,8 @@ pub struct Eviction<'a> {
     pub exclude: &'a [ImageId],
     /// The largest number of victims to name.
     pub limit: u32,
+    /// What the cache holds, if it was counted: the driver can ask for it.
+    pub cached: Option<CacheSize>,
 }
 
 /// An image that the driver names for eviction.

@@ -82,6 +82,7 @@ fn router(service: Arc<Service>, hosts: Arc<Hosts>) -> Router {
         .route("/v2/queued_images", get(cache::queued).delete(cache::remove_all_queued))
         .route("/v2/queued_images/{id}", put(cache::queue_unasked).delete(cache::remove_queued))
         .route("/v2/schemas/{*name}", get(schemas::schema))
+        .route("/driver/reload", post(state::reload_driver))
         .route("/metrics", get(state::metrics))
         .route("/prefetch", get(state::prefetch))
         .fallback(answers::nothing_here)

@@ -15,6 +15,7 @@ mod client_socket;
 mod connections;
 mod content_md5;
 mod descriptors;
+mod download;
 mod eviction;
 mod fetch;
 mod glance;
@@ -56,6 +57,7 @@ mod via;
 #[path = "../../../fuzz/src/targets/mod.rs"]
 mod fuzz_targets;
 
+pub use download::download;
 pub use options::{OptionError, Options, PrefetchOptions};
 pub use prefetch::PrefetchedImage;
 
@@ -104,7 +106,10 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let service = Arc::new(Service::new(cache, options).await?);
     let (clients, admin) = bind(&service).await?;
     let reloaded = Arc::clone(&service);
-    let reload = move || reloaded.reload();
+    let reload = move || {
+        let service = Arc::clone(&reloaded);
+        async move { service.reload().await }
+    };
     let stop = signals::Stop::on_signals(reload).context("cannot listen to signals")?;
     let alive = tokio::spawn(signals::notify_ready(stop.clone()));
     let mut tasks = vec![

@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use image_cache::tokio::AsyncImageCache;
-use image_cache::{ImageCache, names};
+use image_cache::{DriverStatus, ImageCache, names};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -51,6 +51,8 @@ pub struct Service {
     background_fetches: Arc<Semaphore>,
     /// Limits the log lines about refused requests, on both listeners.
     pub refusals: LogLimit,
+    /// Held while something is loaded again.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -75,16 +77,48 @@ impl Service {
             auth_cache: AuthCache::new(options.authorise_for),
             background_fetches: Arc::new(Semaphore::new(options.fetch_on_range_at_once as usize)),
             refusals: LogLimit::default(),
+            reloading: tokio::sync::Mutex::default(),
             cache,
             options,
         })
     }
 
-    /// Reads secrets and certificates again; an invalid one does not change the old one.
-    pub fn reload(&self) -> anyhow::Result<()> {
+    /// Reads secrets and certificates again, and loads the driver again; what is invalid does not change the old one. Logs the
+    /// results.
+    pub async fn reload(&self) {
+        let one_at_a_time = self.reloading.lock().await;
         let token = self.admin_token.reload();
         let certificate = self.certificate.as_ref().map_or(Ok(()), |it| it.reload());
-        token.and(certificate)
+        match token.and(certificate) {
+            Ok(()) => tracing::warn!("read secrets and certificates again"),
+            Err(error) => {
+                tracing::error!(
+                    "a secret or certificate is invalid and stays as it was: {error:#}"
+                );
+            }
+        }
+        drop(one_at_a_time);
+        // Its error is logged.
+        let _ = self.reload_driver().await;
+    }
+
+    /// Loads the driver again; if it cannot be loaded, the driver in use stays. A failure is logged with every reason.
+    pub async fn reload_driver(&self) -> image_cache::Result<DriverStatus> {
+        let _one_at_a_time = self.reloading.lock().await;
+        match self.cache.run(ImageCache::reload_driver).await {
+            Ok(driver) => {
+                tracing::warn!(
+                    driver = driver.name,
+                    version = driver.version,
+                    "loaded the driver again"
+                );
+                Ok(driver)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the driver cannot be loaded again; the one in use stays");
+                Err(error)
+            }
+        }
     }
 
     /// Whether an image's id shows a credential, which then appears in each list and log.

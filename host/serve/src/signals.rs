@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT stop the service gracefully, a second one stops it at once; SIGHUP makes it read its secrets and
-//! certificates again. systemd is notified of each.
+//! certificates again, and load its driver again. systemd is notified of each.
 
 use sd_notify::NotifyState;
 use std::io;
@@ -19,15 +19,18 @@ enum Phase {
 pub struct Stop(watch::Receiver<Phase>);
 
 impl Stop {
-    /// Stops on SIGTERM and SIGINT; on SIGHUP it calls `reload`, which keeps the old value if a new one is invalid.
-    pub fn on_signals(
-        reload: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
-    ) -> io::Result<Stop> {
+    /// Stops on SIGTERM and SIGINT; on SIGHUP it calls `reload`, which keeps the old values if new ones are invalid, and logs its
+    /// result.
+    pub fn on_signals<F>(reload: impl Fn() -> F + Send + Sync + 'static) -> io::Result<Stop>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (tell, stop) = watch::channel(Phase::Serving);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         tokio::spawn(async move {
+            let mut reloading = tokio::spawn(async {});
             let mut phase = Phase::Serving;
             while phase < Phase::Now {
                 let stops = tokio::select! {
@@ -40,8 +43,11 @@ impl Stop {
                     tracing::info!(at_once = phase == Phase::Now, "stopping");
                     notify(&[NotifyState::Stopping]);
                     tell.send_replace(phase);
+                } else if phase == Phase::Serving && reloading.is_finished() {
+                    // A stop does not wait for it.
+                    reloading = tokio::spawn(run_reload(reload()));
                 } else if phase == Phase::Serving {
-                    run_reload(&reload);
+                    tracing::warn!("SIGHUP is ignored: the last one is still being handled");
                 }
             }
         });
@@ -81,15 +87,10 @@ pub async fn notify_ready(mut stop: Stop) {
     }
 }
 
-fn run_reload(reload: &impl Fn() -> anyhow::Result<()>) {
+async fn run_reload(reload: impl Future<Output = ()>) {
     let begun = NotifyState::monotonic_usec_now();
     notify(&[&[NotifyState::Reloading], begun.ok().as_slice()].concat());
-    match reload() {
-        Ok(()) => tracing::warn!("read secrets and certificates again"),
-        Err(error) => {
-            tracing::error!("a secret or certificate is invalid and stays as it was: {error:#}")
-        }
-    }
+    reload.await;
     notify(&[NotifyState::Ready]);
 }
 

@@ -3,7 +3,7 @@
 use crate::policy::{Policy, PolicyError};
 use crate::trace::{Request, Trace};
 use image_cache_engine::{CallError, Driver, LoadError, SimulatedImages};
-use image_cache_model::{CachedImage, Config, Eviction, Hit, ImageId, system_time};
+use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, system_time};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -21,22 +21,41 @@ pub struct ComponentPolicy<'a> {
     cached: SimulatedImages,
     images: &'a [ImageId],
     numbers: HashMap<&'a str, u32>,
+    /// The size of each image when it was last cached, by its number.
+    sizes: Vec<u64>,
+    /// What the cache holds.
+    held: CacheSize,
     hits: Vec<Hit>,
     calls: u64,
     time: Duration,
 }
 
 impl<'a> ComponentPolicy<'a> {
-    /// Loads a driver by its configured name or its path, for this trace.
+    /// Loads a driver by its configured name or its path, for this trace and a cache of `capacity` bytes.
     ///
     /// # Errors
     /// Every reason why it cannot be loaded or configured.
-    pub fn load(name: &str, config: &Config, trace: &'a Trace) -> Result<Self, LoadError> {
-        let (driver, cached) = Driver::load_simulated(name, config)?;
+    pub fn load(
+        name: &str,
+        config: &Config,
+        trace: &'a Trace,
+        capacity: u64,
+    ) -> Result<Self, LoadError> {
+        let config = Config { max_size: capacity, max_images: None, ..config.clone() };
+        let (driver, cached) = Driver::load_simulated(name, &config)?;
         let images = &trace.images;
         let numbers = (0..).zip(images).map(|(number, id)| (id.as_str(), number)).collect();
-        let (hits, calls, time) = (Vec::new(), 0, Duration::ZERO);
-        Ok(ComponentPolicy { driver, cached, images, numbers, hits, calls, time })
+        Ok(ComponentPolicy {
+            driver,
+            cached,
+            images,
+            numbers,
+            sizes: vec![0; images.len()],
+            held: CacheSize::default(),
+            hits: Vec::new(),
+            calls: 0,
+            time: Duration::ZERO,
+        })
     }
 
     fn id(&self, image: u32) -> &'a ImageId {
@@ -72,7 +91,8 @@ impl<'a> ComponentPolicy<'a> {
         limit: u32,
     ) -> Result<Vec<u32>, PolicyError> {
         let now = system_time(request.at);
-        let eviction = Eviction { now, bytes_needed, exclude: &[], limit };
+        let cached = Some(self.held);
+        let eviction = Eviction { now, bytes_needed, exclude: &[], limit, cached };
         let victims = self.call("select-victims", |driver| driver.select_victims(&eviction))?;
         let mut numbers = Vec::new();
         for victim in victims.into_iter().take(limit as usize) {
@@ -89,6 +109,8 @@ impl<'a> ComponentPolicy<'a> {
     fn forget(&mut self, image: u32) -> Result<(), PolicyError> {
         let id = self.id(image);
         self.cached.remove(id);
+        self.held.images -= 1;
+        self.held.bytes -= self.sizes[image as usize];
         self.call("forget", |driver| driver.forget(std::slice::from_ref(id)))
     }
 }
@@ -119,6 +141,9 @@ impl Policy for ComponentPolicy<'_> {
         self.cached.begin(id, request.size, now);
         self.call("record-cached", |driver| driver.record_cached(&image, None))?;
         self.cached.publish(id);
+        self.sizes[request.image as usize] = request.size;
+        self.held.images += 1;
+        self.held.bytes += request.size;
         Ok(())
     }
 

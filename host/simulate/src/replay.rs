@@ -59,8 +59,8 @@ struct SimulatedCache {
 /// Replays a trace through a policy, with a cache of `capacity` bytes that is empty at the start.
 ///
 /// A request of a cached image is a hit. Otherwise the policy is asked for admission, images are evicted one at a time until the
-/// new one fits, and it is cached. Every half hour of the trace, the policy evicts the images that are too old for it. A request with another size than the cached image is one of a new version: the old one is
-/// forgotten, and the request is a miss.
+/// new one fits, and it is cached. Every half hour of the trace, the policy evicts the images that are too old for it. A request with
+/// another size than the cached image is one of a new version: the old one is forgotten, and the request is a miss.
 ///
 /// # Errors
 /// If a call of the driver failed, or if it named a victim that is not cached.

@@ -16,7 +16,7 @@ const OWN_FILES: [&str; 6] =
     ["lock", "images", "users", "queue-clock", "attributes.lock", "database.lock"];
 
 /// The permitted directories, which are empty if nothing is cached.
-const OWN_FOLDERS: [&str; 2] = ["blocks", "drivers"];
+const OWN_FOLDERS: [&str; 3] = ["blocks", "drivers", "state"];
 
 /// The known result of the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

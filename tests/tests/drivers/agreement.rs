@@ -3,7 +3,7 @@
 //!
 //! It takes a minute and needs Python: it runs only if `IMAGE_CACHE_TEST_FULL=1` is set.
 
-use super::simulated::{component, granted_sql};
+use super::simulated::component;
 use image_cache_simulate::{Outcome, Reference, Trace, TraceOptions, simulate};
 use image_cache_tests::{Tested, glance, is_full_run, skip};
 use serde_json::Value;
@@ -91,11 +91,8 @@ fn references_and_drivers_have_the_hits_of_libcachesim() -> Tested {
             let mut ours = vec![("reference", simulate(&trace, &mut *reference, size)?)];
             match policy {
                 "lru" => ours.push(("sqlite", component("sqlite", None, &trace, size)?)),
-                "gdsf" | "sieve" => {
-                    let guest =
-                        if policy == "gdsf" { env!("GUEST_GDSF") } else { env!("GUEST_SIEVE") };
-                    let driver = Some(granted_sql(guest));
-                    ours.push(("driver", component(policy, driver, &trace, size)?));
+                "gdsf" | "s3-fifo" | "sieve" => {
+                    ours.push(("driver", component(policy, None, &trace, size)?));
                 }
                 _ => {}
             }

@@ -1,13 +1,16 @@
-//! The example drivers, as components: the whole conformance suite, then the policy of each driver, then normal use through the
-//! real binary.
+//! The policies, built in or as examples in other languages: the whole conformance suite, then the policy of each driver, then
+//! normal use through the real binary.
 //!
-//! The driver in Rust is built with the tests. `cargo xtask` builds the others if their toolchains are available; if a component
-//! does not exist, its tests are skipped with a message.
+//! `cargo xtask` builds the examples if their toolchains are available; if a component does not exist, its tests are skipped with a
+//! message.
 
 mod everyday;
 mod gdsf;
 mod lrfu;
+mod lru2;
+mod s3_fifo;
 mod ttl;
+mod two_hit;
 
 use image_cache::conformance::{self, CASES, Case, LRU_CASES};
 use image_cache::{CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId};
@@ -17,41 +20,44 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// An example driver.
+/// A driver of a policy.
 struct Example {
     /// Its name in the configuration.
     name: &'static str,
-    /// Its directory in `drivers/examples/`.
-    directory: &'static str,
+    /// Its directory in `drivers/examples/`; none if it is built in.
+    directory: Option<&'static str>,
+    /// What the configuration grants it.
     grants: &'static [Grant],
 }
 
-const GDSF: Example = Example { name: "gdsf", directory: "gdsf", grants: &[Grant::Sql] };
-const SIEVE: Example = Example { name: "sieve", directory: "sieve", grants: &[Grant::Sql] };
-const LRFU: Example = Example { name: "lrfu", directory: "lrfu-js", grants: &[Grant::Sql] };
+const fn built_in(name: &'static str) -> Example {
+    Example { name, directory: None, grants: &[] }
+}
+
+const GDSF: Example = built_in("gdsf");
+const S3_FIFO: Example = built_in("s3-fifo");
+const SIEVE: Example = built_in("sieve");
+const TWO_HIT: Example = built_in("two-hit");
+const LRFU: Example = Example { name: "lrfu", directory: Some("lrfu-js"), grants: &[Grant::Sql] };
+/// Only a full run builds it.
+const LRU2: Example = Example { name: "lru2", directory: Some("lru2-py"), grants: &[Grant::Sql] };
 const TTL: Example =
-    Example { name: "ttl", directory: "ttl-c", grants: &[Grant::Attributes, Grant::Files] };
+    Example { name: "ttl", directory: Some("ttl-c"), grants: &[Grant::Attributes, Grant::Files] };
 
 impl Example {
-    /// The path of the component; none, with a message, if it could not be built. If it is older than its sources, the test
-    /// fails.
+    /// The path of the component, empty if it is built in; none, with a message, if it could not be built. If it is older than its
+    /// sources, the test fails.
     fn component(&self) -> Option<PathBuf> {
-        if self.directory == GDSF.directory {
-            return Some(env!("GUEST_GDSF").into());
-        }
-        if self.directory == SIEVE.directory {
-            return Some(env!("GUEST_SIEVE").into());
-        }
-        let path = Path::new(env!("EXAMPLES")).join(format!("{}.wasm", self.directory));
+        let Some(directory) = self.directory else { return Some(PathBuf::new()) };
+        let path = Path::new(env!("EXAMPLES")).join(format!("{directory}.wasm"));
         let Ok(built) = path.metadata().and_then(|metadata| metadata.modified()) else {
             skip(&format!(
-                "the example driver {} is not built; `cargo xtask drivers` builds it, or says why not",
-                self.directory
+                "the example driver {directory} is not built; `cargo xtask drivers` builds it, or says why not"
             ));
             return None;
         };
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../drivers/examples");
-        for entry in fs::read_dir(sources.join(self.directory)).expect("its sources are there") {
+        for entry in fs::read_dir(sources.join(directory)).expect("its sources are there") {
             let entry = entry.expect("its sources can be listed");
             let changed = entry.metadata().and_then(|metadata| metadata.modified());
             let readme = entry.file_name() == "README.md";
@@ -73,6 +79,8 @@ impl Example {
             options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         driver.limits.guest_time = Duration::from_secs(20);
         driver.limits.call_time = Duration::from_secs(40);
+        // Python's component is composed of many modules.
+        driver.limits.instances = 100;
         Some(driver)
     }
 }
@@ -111,7 +119,19 @@ fn sieve_passes_the_conformance_suite() -> Tested {
 #[test]
 fn gdsf_passes_the_conformance_suite() -> Tested {
     passes(&GDSF, CASES, &[])?;
-    passes(&GDSF, CASES, &[("goal", "bytes")])
+    passes(&GDSF, CASES, &[("goal", "bytes"), ("admission", "two-hit")])
+}
+
+#[test]
+fn s3_fifo_passes_the_conformance_suite() -> Tested {
+    passes(&S3_FIFO, CASES, &[])?;
+    passes(&S3_FIFO, CASES, &[("large", "refuse"), ("admission", "two-hit")])
+}
+
+#[test]
+fn two_hit_passes_the_conformance_suite_and_is_an_lru() -> Tested {
+    passes(&TWO_HIT, CASES, &[("within", "60")])?;
+    passes(&TWO_HIT, LRU_CASES, &[])
 }
 
 #[test]
@@ -220,7 +240,8 @@ impl Trial {
 
     /// The victims for this number of bytes at this second, in order.
     fn victims(&self, bytes_needed: u64, seconds: u64) -> Tested<Vec<String>> {
-        let eviction = Eviction { now: at(seconds), bytes_needed, exclude: &[], limit: 1000 };
+        let (now, limit, cached) = (at(seconds), 1000, None);
+        let eviction = Eviction { now, bytes_needed, exclude: &[], limit, cached };
         let victims = self.driver.select_victims(&eviction)?;
         Ok(victims.into_iter().map(|victim| victim.image_id.to_string()).collect())
     }

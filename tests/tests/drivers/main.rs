@@ -8,6 +8,7 @@ mod conformance_of_faults;
 mod database;
 mod examples;
 mod failing;
+mod frozen;
 mod hostile;
 mod loading;
 mod lying;

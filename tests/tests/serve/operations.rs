@@ -10,6 +10,7 @@ mod maintenance;
 mod numbers;
 mod planted;
 mod prefetching;
+mod reloading;
 mod running;
 mod tls;
 mod units;

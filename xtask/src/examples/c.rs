@@ -16,7 +16,7 @@ pub(super) const TTL: Example =
 const ZIG: &str = "0.17.1";
 
 /// The names of the interfaces in the generated C, instead of `image_cache_driver_files` and the like.
-const NAMES: [&str; 6] = ["types", "driver", "log", "sql", "attributes", "files"];
+const NAMES: [&str; 7] = ["types", "driver", "log", "capacity", "sql", "attributes", "files"];
 
 /// The stack of an instance in bytes: Zig's default is 16 MiB, a quarter of a driver's memory limit.
 const STACK: &str = "-Wl,-z,stack-size=131072";
@@ -87,7 +87,7 @@ fn generate(wit: &Path, to: &Path) -> Result<()> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(wit)?;
     let world = resolve.select_world(&[package], Some("image-cache-driver"))?;
-    let rename = NAMES.map(|name| (format!("image-cache:driver/{name}@1.0.0"), name.to_owned()));
+    let rename = NAMES.map(|name| (format!("image-cache:driver/{name}@1.1.0"), name.to_owned()));
     let options = wit_bindgen_c::Opts {
         rename: rename.into(),
         rename_world: Some("driver".into()),

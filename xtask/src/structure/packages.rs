@@ -8,13 +8,15 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 12] = [
     "drivers/sdk",
     "drivers/toolchain",
     "drivers/sqlite",
     "drivers/xattr",
-    "drivers/examples/gdsf",
-    "drivers/examples/sieve",
+    "drivers/gdsf",
+    "drivers/s3-fifo",
+    "drivers/sieve",
+    "drivers/two-hit",
     "tests",
     "tests/guests/faulty",
     "tests/guests/hostile",

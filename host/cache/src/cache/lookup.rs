@@ -1,8 +1,8 @@
 //! Queries of the cache: whether an image is cached, its size, its hits, and lists of images.
 
-use super::{ImageCache, listing};
+use super::ImageCache;
 use crate::error::{Error, Result};
-use crate::metadata::{DriverBudget, DriverStatus};
+use crate::metadata::{DriverBudget, DriverStatus, LastFallback, last_fallback};
 use crate::metrics::Counters;
 use image_cache_model::{CacheSize, CachedImage, LeftoverState};
 use image_cache_store::{Directory, names};
@@ -13,6 +13,9 @@ use std::time::SystemTime;
 pub struct Status {
     /// The driver in use.
     pub driver: DriverStatus,
+    /// The last fallback of any process from the configured driver within a week, unless a process loaded that driver
+    /// again since (`reload_driver`).
+    pub last_fallback: Option<LastFallback>,
     /// Images and bytes cached.
     pub cached: CacheSize,
     /// `image_cache_max_size`, in bytes.
@@ -84,13 +87,6 @@ impl ImageCache {
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
 
-    /// The records of all cached images, ordered by id.
-    pub fn cached_images(&self) -> Result<Vec<CachedImage>> {
-        self.inner.flush();
-        self.inner.reconcile_if_changed();
-        self.inner.read_metadata(|metadata| listing::list_images(&self.inner.directory, metadata))
-    }
-
     /// Checks whether another program changed the directory: rebuilds a database that was removed or replaced, adopts images that
     /// were added, and forgets those that were removed. Lists and prunes do so themselves; a program that rarely uses them should
     /// call it about every second. If nothing changed, it only reads the times of two files.
@@ -115,11 +111,14 @@ impl ImageCache {
     /// Driver, counts and warnings.
     pub fn status(&self) -> Result<Status> {
         let directory = &self.inner.directory;
+        let last_fallback = last_fallback::load(directory, &self.config().driver);
         let count = |state, name| self.inner.in_directory("read", name, directory.count(state));
         self.inner.reconcile();
         self.inner.reconcile_if_changed();
         Ok(Status {
             driver: self.driver(),
+            // A note that cannot be read is no reason to hide the rest.
+            last_fallback: last_fallback.unwrap_or_default(),
             cached: self.cache_size()?,
             max_size: self.config().max_size,
             max_images: self.config().max_images,

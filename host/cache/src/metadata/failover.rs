@@ -3,6 +3,7 @@
 use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
+use super::last_fallback;
 use super::sync_state::SyncState;
 use crate::error::Result;
 use crate::metrics::CacheMetrics;
@@ -43,6 +44,23 @@ impl MetadataStore {
             metrics,
             sync: SyncState::default(),
         })
+    }
+
+    /// Loads the configured driver again, and uses it from the next call on; if it cannot be loaded, the driver in use stays. Calls
+    /// that are running end with the old instance, on the same database.
+    pub fn reload(&self) -> Result<()> {
+        let configured = &self.config.driver;
+        let loaded = Driver::load(configured, &self.config, Arc::clone(&self.directory));
+        let driver = loaded
+            .map_err(|error| self.in_use().error("load the driver again", error.to_string()))?;
+        // Another driver may have other records: hits wait until these are reconciled. It is marked before, so that no hit reaches
+        // empty records, and again after, because a reconciliation of the old ones may have ended in between.
+        self.sync.mark_dirty();
+        *lock(&self.in_use) = Arc::new(InUse { driver, fallback: None });
+        self.sync.mark_dirty();
+        self.breaker.reset();
+        last_fallback::forget(&self.directory);
+        Ok(())
     }
 
     /// The driver in use, and why if it is not the configured one.

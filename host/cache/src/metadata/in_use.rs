@@ -1,5 +1,6 @@
 //! The driver in use, and the built-in sqlite driver as its fallback.
 
+use super::last_fallback;
 use crate::error::{Error, Result};
 use image_cache_engine::Driver;
 use image_cache_model::Config;
@@ -63,7 +64,11 @@ pub(super) fn fall_back(
         "the configured driver cannot be used; sqlite takes its place"
     );
     match Driver::load_fallback(config, Arc::clone(directory)) {
-        Ok(driver) => Ok(InUse { driver, fallback: Some(Fallback { configured, reason }) }),
+        Ok(driver) => {
+            let fallback = Fallback { configured, reason };
+            last_fallback::save(directory, &fallback);
+            Ok(InUse { driver, fallback: Some(fallback) })
+        }
         Err(error) => {
             Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })
         }

@@ -12,6 +12,9 @@ use std::time::SystemTime;
 /// The number of victims that may stay and be excluded from the next call; with more, the driver is not asked again.
 const SPARED: usize = 10_000;
 
+/// Calls for a plan, at most: a driver that names its victims one by one is not asked for all of them.
+const PLANNING_ROUNDS: usize = 1000;
+
 /// The bounds of the policy, and its victims that stay.
 struct Policy {
     /// Images that were published or read after this time stay.
@@ -43,6 +46,30 @@ pub(super) fn evict_by_policy(run: &mut PruneRun<'_, '_>) -> Result<()> {
     }
     policy.log_kept(run);
     Ok(())
+}
+
+/// The images that [`evict_by_policy`] would evict, without evicting them.
+pub(super) fn planned(run: &mut PruneRun<'_, '_>) -> Result<Vec<ImageId>> {
+    let mut policy = Policy::new(run)?;
+    let mut planned = Vec::new();
+    // A driver may name images that do not exist, without end.
+    let most = usize::try_from(run.cached.images).unwrap_or(usize::MAX).saturating_add(SPARED);
+    for _ in 0..PLANNING_ROUNDS {
+        if policy.beyond_half > 0 || policy.too_young.len() > SPARED || planned.len() > most {
+            break;
+        }
+        let exclude: Vec<ImageId> = policy.too_young.iter().chain(&planned).cloned().collect();
+        let victims = run.select_victims(0, &exclude, u32::MAX)?;
+        if victims.is_empty() {
+            break;
+        }
+        for victim in victims {
+            if policy.take_victim(run, &victim.image_id)? {
+                planned.push(victim.image_id);
+            }
+        }
+    }
+    Ok(planned)
 }
 
 impl Policy {

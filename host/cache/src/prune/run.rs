@@ -154,7 +154,8 @@ impl<'a, 's> PruneRun<'a, 's> {
     ) -> Result<Vec<Victim>> {
         let is_built_in = self.inner.metadata.is_built_in();
         let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
-        let request = Eviction { now: SystemTime::now(), bytes_needed, exclude, limit };
+        let (now, cached) = (SystemTime::now(), Some(self.cached));
+        let request = Eviction { now, bytes_needed, exclude, limit, cached };
         self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 

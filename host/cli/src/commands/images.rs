@@ -4,20 +4,23 @@ use super::remove::{RemoveArgs, RemoveOperation};
 use super::verify;
 use crate::command_context::CommandContext;
 use crate::error::CliError;
-use crate::exit::Code;
-use crate::output::{columns, exact_time, facts, short_size, short_time, size};
-use image_cache::{CachedImage, ImageCache, ImageId, LeftoverState, Trust};
+use crate::exit::{Code, print_message};
+use crate::output::{columns, count, exact_time, facts, short_size, short_time, size};
+use image_cache::{CachedImage, ImageCache, ImageId, ImageList, LeftoverState, Trust};
 use serde::Serialize;
+
+/// Images without a record that are named, at most.
+const SHOWN_WITHOUT_RECORD: usize = 20;
 
 /// The record of an image, an element of the output of `list`.
 #[derive(Serialize)]
-struct ImageRecord<'a> {
-    image_id: &'a str,
-    size: u64,
-    hits: u64,
-    last_accessed: String,
-    last_modified: String,
-    checksum: Option<String>,
+pub struct ImageRecord<'a> {
+    pub image_id: &'a str,
+    pub size: u64,
+    pub hits: u64,
+    pub last_accessed: String,
+    pub last_modified: String,
+    pub checksum: Option<String>,
 }
 
 /// The output of `show`: the record, and why the image's bytes are trusted.
@@ -29,8 +32,15 @@ struct ShowAnswer<'a> {
 }
 
 pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
-    let images = context.open()?.cached_images()?;
-    let records: Vec<ImageRecord<'_>> = images.iter().map(record).collect();
+    let cache = context.open()?;
+    let ImageList { images, without_record } = cache.list_images()?;
+    for id in without_record.iter().take(SHOWN_WITHOUT_RECORD) {
+        print_message("note", &format!("the driver {} does not list {id}", cache.driver().name));
+    }
+    if let Some(more @ 1..) = without_record.len().checked_sub(SHOWN_WITHOUT_RECORD) {
+        print_message("note", &format!("nor {}", count(more as u64, "other image")));
+    }
+    let records: Vec<ImageRecord<'_>> = images.iter().map(image_record).collect();
     context.format.print(&records, |_| {
         columns(
             ["ID", "SIZE", "HITS", "LAST ACCESSED", "LAST MODIFIED", "CHECKSUM"],
@@ -46,7 +56,7 @@ pub fn show(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
         return Err(not_cached(&cache, id));
     };
     let trust = cache.trust(id.as_str())?.unwrap_or(Trust::NotYet);
-    let shown = ShowAnswer { record: record(&image), trust: verify::trust_name(trust) };
+    let shown = ShowAnswer { record: image_record(&image), trust: verify::trust_name(trust) };
     context.format.print(&shown, |ShowAnswer { record, .. }| {
         facts([
             ("id", record.image_id.to_owned()),
@@ -93,7 +103,7 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
     CliError::NoSuchImage { id: id.clone(), what }.into()
 }
 
-fn record(image: &CachedImage) -> ImageRecord<'_> {
+pub fn image_record(image: &CachedImage) -> ImageRecord<'_> {
     ImageRecord {
         image_id: image.image_id.as_str(),
         size: image.size,

@@ -1,10 +1,11 @@
-//! `status`, `prune` and `clean`: operators run them by hand or from timers.
+//! `status` and `clean`: operators run them by hand or from timers.
 
+use super::kept::{KeptImage, report_kept};
 use crate::command_context::CommandContext;
-use crate::exit::{Code, print_message};
-use crate::output::{count, facts, size};
+use crate::exit::Code;
+use crate::output::{count, exact_time, facts, short_time, size};
 use crate::progress;
-use image_cache::{CacheSize, NotRemoved, Status};
+use image_cache::{CacheSize, LastFallback, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,6 +21,15 @@ struct StatusDriver<'a> {
     fallback: Option<StatusFallback<'a>>,
 }
 
+/// A fallback that a process made, perhaps another one.
+#[derive(Serialize)]
+struct StatusLastFallback<'a> {
+    process: u32,
+    at: String,
+    configured: &'a str,
+    reason: &'a str,
+}
+
 #[derive(Serialize)]
 struct StatusCached {
     images: u64,
@@ -30,25 +40,12 @@ struct StatusCached {
 #[derive(Serialize)]
 struct StatusAnswer<'a> {
     driver: StatusDriver<'a>,
+    last_fallback: Option<StatusLastFallback<'a>>,
     cached: StatusCached,
     max_size: u64,
     queued: u64,
     incomplete: u64,
     invalid: u64,
-}
-
-/// An image that could not be removed.
-#[derive(Serialize)]
-struct KeptImage<'a> {
-    image_id: &'a str,
-    reason: &'a str,
-}
-
-#[derive(Serialize)]
-struct PruneAnswer<'a> {
-    images: u64,
-    bytes: u64,
-    kept: Vec<KeptImage<'a>>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +67,8 @@ pub fn status(context: &CommandContext) -> anyhow::Result<Code> {
                 format!("in place of {}: {}", fallback.configured, fallback.reason),
             ));
         }
+        let others = status.last_fallback.as_ref().filter(|_| status.driver.fallback.is_none());
+        lines.extend(others.map(|last| ("LAST FALLBACK", fallback_words(last))));
         lines.extend([
             ("directory", context.config.dir.display().to_string()),
             (
@@ -90,19 +89,6 @@ pub fn status(context: &CommandContext) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-pub fn prune(context: &CommandContext) -> anyhow::Result<Code> {
-    let cache = context.open()?;
-    let bar = progress::waiting("evicting");
-    let pruned = cache.prune()?;
-    bar.finish_and_clear();
-    let answer =
-        PruneAnswer { images: pruned.images, bytes: pruned.bytes, kept: report_kept(&pruned.kept) };
-    context.format.print(&answer, |answer| {
-        format!("evicted {}, {}", count(answer.images, "image"), size(answer.bytes))
-    })?;
-    Ok(Code::Done)
-}
-
 pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
     let cache = context.open()?;
     let bar = progress::waiting("cleaning");
@@ -117,14 +103,14 @@ pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-/// The images that were kept; each is also reported on standard error.
-fn report_kept(kept: &[NotRemoved]) -> Vec<KeptImage<'_>> {
-    for NotRemoved { image_id, reason } in kept {
-        print_message("note", &format!("image {image_id} is still there: {reason}"));
-    }
-    kept.iter()
-        .map(|kept| KeptImage { image_id: kept.image_id.as_str(), reason: &kept.reason })
-        .collect()
+fn fallback_words(last: &LastFallback) -> String {
+    format!(
+        "process {} used sqlite in place of {} from {} on: {}",
+        last.process,
+        last.fallback.configured,
+        short_time(last.at),
+        last.fallback.reason
+    )
 }
 
 fn overview(status: &Status) -> StatusAnswer<'_> {
@@ -136,6 +122,12 @@ fn overview(status: &Status) -> StatusAnswer<'_> {
             fallback: fallback
                 .map(|it| StatusFallback { configured: &it.configured, reason: &it.reason }),
         },
+        last_fallback: status.last_fallback.as_ref().map(|last| StatusLastFallback {
+            process: last.process,
+            at: exact_time(last.at),
+            configured: &last.fallback.configured,
+            reason: &last.fallback.reason,
+        }),
         cached: StatusCached { images: status.cached.images, bytes: status.cached.bytes },
         max_size: status.max_size,
         queued: status.queued,

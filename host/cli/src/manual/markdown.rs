@@ -16,13 +16,13 @@ has. All errors of all sources are reported at once, each with its file and line
 
 ```toml
 image_cache_dir = \"/var/lib/image-cache\"
-image_cache_driver = \"gdsf\"
+image_cache_driver = \"lfu\"
 image_cache_max_size = \"200 GiB\"
 
-[drivers.gdsf]
-component = \"/usr/lib/image-cache/gdsf.wasm\"
+[drivers.lfu]
+component = \"/usr/lib/image-cache/lfu.wasm\"
 grants = [\"sql\"]
-options = { goal = \"hits\" }
+options = { largest = \"10737418240\" }
 limits = { memory = \"64 MiB\", call_time = \"2s\" }
 ```
 
@@ -32,7 +32,8 @@ Sizes are bytes or have a unit (`500MB`, `10 GiB`). Times are seconds or have a 
 const DRIVERS: &str = "\
 ## Drivers
 
-A table `[drivers.NAME]` in the TOML file defines a driver that is not built in.
+A table `[drivers.NAME]` in the TOML file defines a driver that is not built in. For a built-in policy (`gdsf`, `s3-fifo`, `sieve`, `two-hit`), a table without
+`component` sets its options and limits.
 
 ";
 

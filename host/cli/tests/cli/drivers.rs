@@ -6,6 +6,8 @@ use serde_json::json;
 
 /// The smallest component: it exports nothing.
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+/// The names of the built-in drivers.
+const BUILT_IN: [&str; 6] = ["sqlite", "xattr", "gdsf", "s3-fifo", "sieve", "two-hit"];
 /// The smallest core module.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -18,8 +20,8 @@ fn sqlite() -> &'static [u8] {
 fn the_built_in_drivers_would_load() {
     let list = bare().args(["--format", "json", "driver", "list"]).answer().json();
     let list = list.as_array().expect("an array");
-    assert_eq!(list.len(), 2);
-    for (entry, name) in list.iter().zip(["sqlite", "xattr"]) {
+    assert_eq!(list.len(), BUILT_IN.len());
+    for (entry, name) in list.iter().zip(BUILT_IN) {
         assert_eq!(
             (&entry["name"], &entry["loads"], &entry["faults"]),
             (&json!(name), &json!(true), &json!([]))
@@ -41,11 +43,11 @@ fn the_built_in_drivers_would_load() {
             import.as_str().is_some_and(|name| name.starts_with("image-cache:driver/"))
         }));
         let exports = inspected["exports"].as_array().expect("an array");
-        assert!(exports.contains(&json!("image-cache:driver/driver@1.0.0")), "{exports:?}");
+        assert!(exports.contains(&json!("image-cache:driver/driver@1.1.0")), "{exports:?}");
     }
     let table = bare().args(["driver", "inspect", "SQLite"]).answer();
     assert!(table.done().contains("would load  yes"), "{}", table.text());
-    assert_eq!(bare().args(["driver", "list"]).answer().done().lines().count(), 3);
+    assert_eq!(bare().args(["driver", "list"]).answer().done().lines().count(), 7);
 }
 
 #[test]
@@ -95,9 +97,10 @@ fn configured_drivers_are_listed_with_the_selected_one() {
             .map(|entry| entry[key].clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!(of("name"), ["sqlite", "xattr", "broken", "nobody"]);
-    assert_eq!(of("loads"), [true, true, false, false]);
-    assert_eq!(of("selected"), [false, false, false, true]);
+    let names = [&BUILT_IN[..], &["broken", "nobody"]].concat();
+    assert_eq!(of("name"), names);
+    assert_eq!(of("loads"), names.iter().map(|name| BUILT_IN.contains(name)).collect::<Vec<_>>());
+    assert_eq!(of("selected"), names.iter().map(|name| *name == "nobody").collect::<Vec<_>>());
     assert!(answer.err.contains("driver broken would not load"), "{}", answer.err);
 }
 
@@ -115,7 +118,7 @@ fn a_driver_that_rejects_its_options_is_listed_as_not_loading() {
     let list = driver(&["list"]);
     assert_eq!(list.code, Some(0), "{}", list.err);
     assert_eq!(
-        (&list.json()[2]["name"], &list.json()[2]["loads"]),
+        (&list.json()[6]["name"], &list.json()[6]["loads"]),
         (&json!("mine"), &json!(false))
     );
     assert!(
@@ -138,7 +141,12 @@ fn a_bare_name_is_a_file_if_no_driver_has_it() {
     };
     let inspected = driver(&["inspect", "lfu"]);
     assert_eq!(inspected.json()["source"], "./lfu");
-    inspected.failed(1, "set `grants = [\"sql\"]`");
+    assert_eq!((&inspected.json()["loads"], inspected.code), (&json!(true), Some(0)));
+    assert_eq!(inspected.json()["granted"], json!(["sql"]));
+    let shown = bare().current_dir(scratch.path("")).args(["driver", "inspect", "lfu"]).answer();
+    assert!(shown.done().contains("yes, with grants = [\"sql\"]"), "{}", shown.text());
+    driver(&["inspect", "lfu", "--grant", "files"])
+        .failed(1, "set `grants = [\"sql\", \"files\"]`");
     assert_eq!(driver(&["inspect", "xattr"]).json()["source"], "built in");
     let checked = driver(&["check", "lfu", "--option", "colour=red"]);
     checked.failed(1, "driver lfu does not load");

@@ -1,11 +1,15 @@
 //! The command line as a shell uses it: the real binary, its exit codes, standard output and standard error.
 
+mod adding;
 mod answers;
 mod author;
 mod check;
 mod configuration;
 mod damage;
 mod drivers;
+mod explain;
+mod fallback;
+mod languages;
 mod leftovers;
 mod migrate;
 mod refused;

@@ -20,13 +20,16 @@ fn markdown_in(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|it| it == "md")).collect()
 }
 
-/// The documentation: the README and the pages beside it, the book, and the manuals of the example drivers.
+/// The documentation: the README and the pages beside it, the book, and the manuals of the drivers.
 fn pages() -> Vec<PathBuf> {
     let root = root();
-    let examples = fs::read_dir(root.join("drivers/examples")).expect("it exists");
-    let examples = examples.map(|entry| entry.expect("it is readable").path());
-    let examples = examples.flat_map(|it| markdown_in(&it)).collect();
-    [markdown_in(&root), markdown_in(&root.join("docs")), examples].concat()
+    let drivers = ["drivers", "drivers/examples"].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(root.join(folder)).expect("it exists");
+        let folders = entries.map(|entry| entry.expect("it is readable").path());
+        folders.filter(|path| path.is_dir()).flat_map(|folder| markdown_in(&folder))
+    });
+    let drivers = drivers.collect();
+    [markdown_in(&root), markdown_in(&root.join("docs")), drivers].concat()
 }
 
 fn read(path: &Path) -> String {

@@ -18,6 +18,8 @@ pub struct Log {
     in_second: u64,
     suppressed: u64,
     last_error: Option<String>,
+    /// The last line that the guest printed during this call.
+    last_line: Option<String>,
 }
 
 impl Log {
@@ -28,12 +30,13 @@ impl Log {
             in_second: 0,
             suppressed: 0,
             last_error: None,
+            last_line: None,
         }
     }
 
     /// Starts a call: forgets the last error, and logs how many messages were suppressed.
     pub fn begin_call(&mut self) {
-        self.last_error = None;
+        (self.last_error, self.last_line) = (None, None);
         if self.suppressed > 0 {
             self.begin_second(Instant::now());
         }
@@ -44,9 +47,16 @@ impl Log {
         self.in_second
     }
 
-    /// The guest's last message at level error during this call: the text of the panic, if it panicked.
+    /// The guest's last message at level error during this call, which is the text of the panic if it panicked; or else the last
+    /// line that it printed, which is the text of an exception in most languages.
     pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+        self.last_error.as_deref().or(self.last_line.as_deref())
+    }
+
+    /// A line on the guest's standard output or standard error.
+    pub fn print(&mut self, line: &str) {
+        self.last_line = Some(printable(line, MAX_MESSAGE));
+        self.log(wit::Level::Warn, line);
     }
 
     pub fn log(&mut self, level: wit::Level, message: &str) {
@@ -123,6 +133,11 @@ mod tests {
         let mut log = Log::new("broken");
         log.log(wit::Level::Error, "panicked\nINFO all is well");
         assert_eq!(log.last_error(), Some("panicked\\nINFO all is well"));
+        log.print("Aborted");
+        assert_eq!(log.last_error(), Some("panicked\\nINFO all is well"));
+        log.begin_call();
+        log.print("ValueError: no such image");
+        assert_eq!(log.last_error(), Some("ValueError: no such image"));
         log.begin_call();
         assert_eq!(log.last_error(), None);
     }

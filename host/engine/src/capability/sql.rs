@@ -10,6 +10,7 @@ mod functions;
 mod interrupt;
 mod location;
 mod memory;
+mod owner;
 mod place;
 mod prepared;
 mod quarantine;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use execute::{MAX_ROWS, MAX_STATEMENTS};
+pub use owner::{Owner, SetAside};
 
 /// How long the built-in driver tries again while SQLite's memory is used up, and the pause before each attempt.
 const MEMORY_PATIENCE: Duration = Duration::from_secs(1);
@@ -72,6 +74,8 @@ pub struct Database {
     found_corrupt: Option<DatabaseIdentity>,
     /// A file that SQLite found corrupt, but not at the second check; it is not checked again.
     found_sound: Option<DatabaseIdentity>,
+    /// The driver that claimed it.
+    owner: Option<Owner>,
 }
 
 impl Database {
@@ -109,6 +113,7 @@ impl Database {
             was_busy: false,
             found_corrupt: None,
             found_sound: None,
+            owner: None,
         }
     }
 
@@ -220,6 +225,10 @@ impl Database {
         }
         if self.open.is_none() {
             let open = self.place.open(self.disk_share, &self.deadline)?;
+            // Checked after it was opened: if another driver claims it later, its file is replaced, which every call detects.
+            if !self.is_still_ours() {
+                return Err(CapabilityError::Denied.into());
+            }
             self.configured_on = Some(open.identity);
             self.open = Some(open);
         }

@@ -1,9 +1,12 @@
 //! The capability `wasi`: WASI 0.2 over an empty context, for toolchains that require it.
 //!
-//! No files, no environment, no arguments, no network; standard input is closed and output is discarded. Clocks and
-//! random numbers work. Waiting ends at the call's deadline.
+//! No files, no environment, no arguments, no network; standard input is closed. Lines on standard output and standard error are
+//! messages in the driver's log. Clocks and random numbers work. Waiting ends at the call's deadline.
+
+mod output;
 
 use crate::driver::deadline::Deadline;
+pub use output::GuestOutput;
 use std::time::Duration;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -16,9 +19,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Maximum number of random bytes that one call returns.
 const MAX_RANDOM: u64 = 64 << 10;
 
-/// A context without any contents.
-pub fn empty_context() -> WasiCtx {
+/// A context without any contents, which writes to `output`.
+pub fn empty_context(output: &GuestOutput) -> WasiCtx {
     WasiCtx::builder()
+        .stdout(output.clone())
+        .stderr(output.clone())
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)

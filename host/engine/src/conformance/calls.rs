@@ -136,7 +136,9 @@ impl Fixture {
         limit: u32,
     ) -> Verdict<Vec<Victim>> {
         let exclude = ids(exclude);
-        let request = Eviction { now: at(1000), bytes_needed, exclude: &exclude, limit };
+        // The records of a case are those of its files.
+        let cached = self.driver.cache_size().ok();
+        let request = Eviction { now: at(1000), bytes_needed, exclude: &exclude, limit, cached };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 

@@ -116,7 +116,7 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
 /// # let directory = place.path().join("cache");
 /// let driver = conformance::load(&Config::builder(directory).driver("sqlite").build()?)?;
 /// let now = std::time::SystemTime::now();
-/// let all = Eviction { now, bytes_needed: u64::MAX, exclude: &[], limit: 10 };
+/// let all = Eviction { now, bytes_needed: u64::MAX, exclude: &[], limit: 10, cached: None };
 /// assert_eq!(driver.select_victims(&all)?, []);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

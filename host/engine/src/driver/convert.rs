@@ -86,12 +86,20 @@ pub(super) fn description(
 pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
     match error {
         wit::ConfigurationError::Unsupported(text) => {
-            format!("the cache's file system cannot serve it: {}", printable(&text, 1024))
+            format!("the cache's file system cannot serve it: {}", reason(&text))
         }
         wit::ConfigurationError::InvalidOption(text) => {
-            format!("one of its options is invalid: {}", printable(&text, 1024))
+            format!("one of its options is invalid: {}", reason(&text))
         }
-        wit::ConfigurationError::Other(text) => printable(&text, 1024),
+        wit::ConfigurationError::Other(text) => reason(&text),
+    }
+}
+
+/// The text of a guest's error; words of our own if it is empty.
+fn reason(text: &str) -> String {
+    match text.trim() {
+        "" => "the driver refused its configuration without a reason".into(),
+        text => printable(text, 1024),
     }
 }
 

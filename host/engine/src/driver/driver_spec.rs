@@ -1,8 +1,9 @@
 //! Specifies a driver: its configured name, component, grants, options and limits, and the cache on which it works.
 
 use super::built_in::BuiltIn;
+use crate::capability::capacity::CacheLimits;
 use crate::capability::simulated_images::SimulatedImages;
-use image_cache_model::{Config, DriverConfig, Limits};
+use image_cache_model::{Config, DriverConfig, DriverManifest, Limits, POLICY_DRIVERS};
 use image_cache_store::Directory;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,10 @@ pub struct DriverSpec {
     /// What it may import and use. The component is empty if the driver is built in.
     pub config: DriverConfig,
     pub storage: Storage,
+    /// What the component says about itself, if it was examined and says so.
+    pub manifest: Option<DriverManifest>,
+    /// The maximum size of the cache.
+    pub cache_limits: CacheLimits,
     /// The built-in sqlite driver's database, below the base directory.
     pub sqlite_db: PathBuf,
 }
@@ -37,23 +42,40 @@ pub enum Storage {
 const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl DriverSpec {
+    /// A built-in driver, with the options and limits of its table if there is one.
     pub fn built_in(built_in: BuiltIn, config: &Config, storage: Storage) -> Self {
-        let limits =
-            Limits { guest_time: BUILT_IN_TIME, call_time: BUILT_IN_TIME, ..Limits::default() };
+        let table = config.drivers.get(built_in.name()).cloned().unwrap_or_default();
+        let mut limits = table.limits;
+        let default = Limits::default();
+        if limits.call_time == default.call_time {
+            limits.call_time = BUILT_IN_TIME;
+        }
+        if limits.guest_time == default.guest_time {
+            limits.guest_time = limits.call_time;
+        }
         DriverSpec {
             name: built_in.name().into(),
             built_in: Some(built_in),
-            config: DriverConfig { grants: built_in.grants(), limits, ..DriverConfig::default() },
+            config: DriverConfig { grants: built_in.grants(), limits, ..table },
             storage,
+            manifest: None,
+            cache_limits: CacheLimits::of(config),
             sqlite_db: config.sqlite_db.clone(),
         }
     }
 }
 
-/// The driver of this name: a built-in one (letter case ignored), one of `[drivers.NAME]`, or a file.
+/// The driver of this name: one of `[drivers.NAME]`, a built-in one, or a file.
 pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec, String> {
-    if let Some(built_in) = BuiltIn::ALL.into_iter().find(|b| b.name().eq_ignore_ascii_case(name)) {
+    let has_component =
+        config.drivers.get(name).is_some_and(|driver| !driver.component.as_os_str().is_empty());
+    if !has_component && let Some(built_in) = BuiltIn::named(name) {
         return Ok(DriverSpec::built_in(built_in, config, storage));
+    }
+    if !has_component && POLICY_DRIVERS.contains(&name) {
+        return Err(format!(
+            "this program was built without the driver {name}: build it with the feature `policies`, or name a component in [drivers.{name}]"
+        ));
     }
     let is_path = name.contains('/') || name.ends_with(".wasm");
     // A file that is named as a driver gets no grants: they are set in `[drivers.NAME]`.
@@ -65,6 +87,8 @@ pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec,
             built_in: None,
             config: driver,
             storage,
+            manifest: None,
+            cache_limits: CacheLimits::of(config),
             sqlite_db,
         });
     }
@@ -73,9 +97,10 @@ pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec,
                     set image_cache_driver to sqlite or xattr"
             .into());
     }
-    let configured = config.drivers.keys().map(|name| format!("{name:?}"));
-    let known: Vec<String> =
-        BuiltIn::ALL.iter().map(|b| format!("{:?}", b.name())).chain(configured).collect();
+    let configured = config.drivers.keys().map(String::as_str);
+    let mut known: Vec<&str> = BuiltIn::ALL.iter().map(|built_in| built_in.name()).collect();
+    known.extend(configured.filter(|name| BuiltIn::named(name).is_none()));
+    let known: Vec<String> = known.into_iter().map(|name| format!("{name:?}")).collect();
     Err(format!(
         "no driver has this name; known are {}, and a path to a component (with a '/' in it, or ending in .wasm)",
         known.join(", ")

@@ -7,11 +7,13 @@ use super::driver_spec::DriverSpec;
 use super::memory_limiter::{MAX_ELEMENTS, MemoryLimiter};
 use super::peak_usage::{Bound, Peak, PeakUsage};
 use crate::capability::CacheAccess;
+use crate::capability::capacity::Capacity;
 use crate::capability::error::CapabilityError;
 use crate::capability::files::MAX_LISTINGS;
 use crate::capability::images::OpenImage;
 use crate::capability::log::{Log, MAX_PER_SECOND};
 use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS};
+use crate::capability::wasi::GuestOutput;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,12 +34,15 @@ pub struct HostState {
     /// The maximum use of each limit, by this instance and earlier ones.
     pub usage: PeakUsage,
     pub log: Log,
+    pub capacity: Capacity,
     /// `None` if a component is only inspected.
     pub cache: Option<CacheAccess>,
     /// The number of the guest's open listings of files.
     pub listings: usize,
     /// Created at first use.
     pub wasi: Option<WasiCtx>,
+    /// What the guest wrote by WASI during this call.
+    pub output: GuestOutput,
 }
 
 impl HostState {
@@ -48,9 +53,11 @@ impl HostState {
             memory: MemoryLimiter::new(&limits),
             usage: PeakUsage::default(),
             log: Log::new(&spec.name),
+            capacity: Capacity::new(spec.cache_limits),
             cache: CacheAccess::new(spec, &deadline),
             listings: 0,
             wasi: None,
+            output: GuestOutput::default(),
             clock: CallClock::new(limits, deadline),
         }
     }
@@ -61,6 +68,7 @@ impl HostState {
         self.memory = MemoryLimiter::new(&self.clock.limits);
         self.listings = 0;
         self.wasi = None;
+        self.capacity.usage = None;
         self.set_unpublished(None);
         self
     }
@@ -79,6 +87,9 @@ impl HostState {
         if let Some(cache) = &mut self.cache {
             cache.database.end_call();
             cache.images.end_call();
+        }
+        for line in self.output.take_lines() {
+            self.log.print(&line);
         }
         let (memory, elements) = self.memory.in_use();
         let (in_guest, total) = self.clock.spent();

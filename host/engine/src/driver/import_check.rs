@@ -1,7 +1,6 @@
 //! A component's imports and exports, read from its bytes and compared with its grants before anything is compiled.
 
-use image_cache_model::Grant;
-use image_cache_model::printable;
+use image_cache_model::{DriverManifest, Grant, InvalidManifest, printable};
 use std::collections::BTreeSet;
 use wasmparser::{Parser, Payload};
 
@@ -9,8 +8,8 @@ use wasmparser::{Parser, Payload};
 const PACKAGE: &str = "image-cache:driver";
 const MAJOR: &str = "1";
 
-/// The interfaces that a driver may import without a grant: types, and the log.
-const WITHOUT_GRANT: [&str; 2] = ["types", "log"];
+/// The interfaces that a driver may import without a grant.
+const WITHOUT_GRANT: [&str; 3] = ["types", "log", "capacity"];
 
 /// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
 const WASI_PACKAGES: [&str; 6] =
@@ -21,11 +20,16 @@ const MAX_NAMES: usize = 1000;
 const MAX_NAME_BYTES: usize = 200;
 
 /// The imported and exported names of a component, printable and shortened: nothing has checked them yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ComponentNames {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// The driver's manifest, if the component carries one; an error if it is broken.
+    pub manifest: Option<Result<DriverManifest, InvalidManifest>>,
 }
+
+/// The custom section with a driver's manifest, `driver.toml`.
+const MANIFEST_SECTION: &str = "image-cache:driver.toml";
 
 impl ComponentNames {
     /// Reads the names; nested components do not count. The error states what the bytes are instead.
@@ -49,6 +53,15 @@ impl ComponentNames {
                     for export in section {
                         add_name(&mut names.exports, export.map_err(broken)?.name.name)?;
                     }
+                }
+                Payload::CustomSection(section)
+                    if depth == 0 && section.name() == MANIFEST_SECTION =>
+                {
+                    if names.manifest.is_some() {
+                        return Err("it carries two manifests; build it again".into());
+                    }
+                    let text = String::from_utf8_lossy(section.data());
+                    names.manifest = Some(text.parse());
                 }
                 _ => {}
             }
@@ -79,7 +92,21 @@ impl ComponentNames {
             faults.insert(0, ungranted(driver, &refused, grants, &wanted));
         }
         faults.extend(self.export_fault());
+        faults.extend(self.manifest_fault());
         faults
+    }
+
+    /// A manifest that is broken, or that does not name what the component imports.
+    fn manifest_fault(&self) -> Option<String> {
+        let manifest = match self.manifest.as_ref()? {
+            Ok(manifest) => manifest,
+            Err(error) => return Some(format!("its manifest (driver.toml) is broken: {error}")),
+        };
+        let needed = self.needed_grants();
+        let hidden = needed.iter().find(|grant| !manifest.grants.contains(grant))?;
+        Some(format!(
+            "its manifest (driver.toml) does not name the grant {hidden}, which it imports"
+        ))
     }
 
     fn export_fault(&self) -> Option<String> {

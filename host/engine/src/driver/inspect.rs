@@ -6,7 +6,7 @@ use super::driver_spec::{DriverSpec, Storage, find};
 use super::host_state::HostState;
 use super::load::prepare;
 use crate::engine;
-use image_cache_model::{Config, Grant};
+use image_cache_model::{Config, DriverManifest, Grant};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ pub struct Inspection {
     pub grants: BTreeSet<Grant>,
     /// What the component exports.
     pub exports: Vec<String>,
+    /// What the driver says about itself, if the component carries a valid manifest.
+    pub manifest: Option<DriverManifest>,
     /// The driver's own name and version, if it could be called.
     pub description: Option<(String, String)>,
     /// How long it took to compile the component, or to load compiled code.
@@ -77,6 +79,14 @@ pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> 
     Some(started.elapsed())
 }
 
+/// The fault of a manifest that names another driver.
+pub(super) fn forged_name(manifest: &DriverManifest, own: &str) -> String {
+    format!(
+        "its manifest (driver.toml) names {:?}, but the driver itself reports the name {own:?}",
+        manifest.name
+    )
+}
+
 impl Inspection {
     fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
         let spec = find(name, config, Storage::None)?;
@@ -91,6 +101,7 @@ impl Inspection {
         self.imports.clone_from(&examined.names.imports);
         self.grants = examined.names.needed_grants();
         self.exports.clone_from(&examined.names.exports);
+        self.manifest = examined.names.manifest.clone().and_then(Result::ok);
         self.faults.clone_from(&examined.faults);
         if self.faults.is_empty() { self.run(spec, &examined) } else { Ok(()) }
     }
@@ -103,7 +114,13 @@ impl Inspection {
         self.compile_cache_fault = compiled.cache_fault;
         let instance = template.instantiate(HostState::new(&template.spec), None);
         let mut instance = instance.map_err(|failed| failed.error.to_string())?;
-        self.description = Some(instance.describe().map_err(|error| error.to_string())?);
+        let description = instance.describe().map_err(|error| error.to_string())?;
+        if let Some(manifest) = &self.manifest
+            && manifest.name != description.0
+        {
+            return Err(forged_name(manifest, &description.0));
+        }
+        self.description = Some(description);
         Ok(())
     }
 }

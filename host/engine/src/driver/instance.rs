@@ -1,14 +1,15 @@
 //! One instance of a driver: instantiated, configured, called within its limits, and dropped after a trap.
 
+use super::backtrace;
 use super::convert;
 use super::deadline::DeadlineExceeded;
-use super::driver_spec::DriverSpec;
+use super::driver_spec::{DriverSpec, Storage};
 use super::error::{CallError, DriverError, causes};
 use super::host_state::HostState;
 use super::host_state::imports::link;
 use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
 use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
-use crate::capability::wasi;
+use crate::capability::{no_images, wasi};
 use crate::engine::RunningCall;
 use image_cache_model::{Grant, printable};
 use std::collections::BTreeMap;
@@ -87,6 +88,13 @@ impl InstanceTemplate {
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
             }
         }
+    }
+
+    /// Configures an instance on an empty database in memory, and on no images.
+    pub fn try_configuration(&self) -> Result<(), CallError> {
+        let storage = Storage::Simulated(no_images(&self.spec));
+        let spec = DriverSpec { storage, ..self.spec.clone() };
+        self.start(HostState::new(&spec), None).map(drop).map_err(|failed| failed.error)
     }
 
     /// A new, configured instance; ready by `until`, if that is given.
@@ -178,16 +186,19 @@ fn timed<R: Send>(
     result
 }
 
-/// Why a call ended, and the guest's last message: the text of its panic, if it has a panic hook.
+/// Why a call ended, the guest's last message (the text of its panic, if it has a panic hook), and the functions that ran.
 fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
-    let reason = match error.downcast_ref::<DeadlineExceeded>() {
+    let mut words = match error.downcast_ref::<DeadlineExceeded>() {
         Some(exceeded) => format!("{call} was cut short: {exceeded}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
     };
-    match state.log.last_error() {
-        Some(words) => format!("{reason}; it said: {words}"),
-        None => reason,
+    if let Some(said) = state.log.last_error() {
+        words += &format!("; it said: {said}");
     }
+    if let Some(functions) = backtrace::functions(error) {
+        words += &format!("; in {functions}");
+    }
+    words
 }
 
 /// The cause; if it is the number of a component's parts, also the limit to raise, because wasmtime's message does not name it.

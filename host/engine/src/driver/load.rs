@@ -6,13 +6,16 @@ use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
 use super::error::{CallError, DriverError, LoadError};
 use super::host_state::HostState;
+use super::inspect::forged_name;
 use super::instance::{FailedStart, Instance, InstanceTemplate};
 use super::loaded_driver::Driver;
 use crate::capability::no_images;
 use crate::capability::simulated_images::SimulatedImages;
+use crate::capability::sql::{Owner, SetAside};
 use crate::engine;
-use image_cache_model::Config;
+use image_cache_model::{Config, Grant};
 use image_cache_store::Directory;
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -59,13 +62,14 @@ impl Driver {
         Ok((Driver::load_spec(spec)?, images))
     }
 
-    fn load_spec(spec: DriverSpec) -> Result<Driver, LoadError> {
+    fn load_spec(mut spec: DriverSpec) -> Result<Driver, LoadError> {
         let name = &*spec.name.clone();
         let failed = |fault| LoadError::new(name, vec![fault]);
         let examined = examine(&spec).map_err(failed)?;
         if !examined.faults.is_empty() {
             return Err(LoadError::new(name, examined.faults));
         }
+        spec.manifest = examined.names.manifest.clone().and_then(Result::ok);
         let (template, compiled) =
             prepare(spec, &examined, &CompileCache::of_user()).map_err(failed)?;
         compiled.log(name);
@@ -82,10 +86,22 @@ impl Driver {
         Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
 
-    /// Configures the first instance, and calls it for its name.
+    /// Calls a first instance for its name, which has no cache yet, claims the database for it, and configures a second one.
     fn begin(template: InstanceTemplate) -> Result<Driver, CallError> {
-        let mut instance = start(&template)?;
-        let description = instance.describe()?;
+        let mut state = HostState::new(&template.spec);
+        let cache = state.cache.take();
+        let asked = template.instantiate(state, None);
+        let mut asked = asked.map_err(|failed| failed.error)?;
+        let description = asked.describe()?;
+        let mut state = asked.into_state();
+        state.cache = cache;
+        if let Some(manifest) = &template.spec.manifest
+            && manifest.name != description.0
+        {
+            return Err(CallError::Failed(forged_name(manifest, &description.0)));
+        }
+        claim_database(&template, &description.0, &mut state)?;
+        let instance = start(&template, state)?;
         Ok(Driver::new(description, template, instance))
     }
 }
@@ -106,9 +122,43 @@ fn compiled_fallback() -> &'static Result<Compiled, String> {
     })
 }
 
+/// Makes the driver of this name the owner of its database; one of another driver is set aside, with a warning, after an instance
+/// was configured on an empty database: a driver that cannot be used takes nothing from another.
+fn claim_database(
+    template: &InstanceTemplate,
+    own_name: &str,
+    state: &mut HostState,
+) -> Result<(), CallError> {
+    let spec = &template.spec;
+    let is_shared_with_glance = spec.built_in == Some(BuiltIn::Sqlite);
+    if is_shared_with_glance || !spec.config.grants.contains(&Grant::Sql) {
+        return Ok(());
+    }
+    let Some(cache) = &mut state.cache else { return Ok(()) };
+    let author = spec.manifest.as_ref().map(|manifest| manifest.author.clone());
+    let owner = Owner { name: own_name.to_owned(), author };
+    let unknown = |error: io::Error| {
+        CallError::Failed(format!("cannot find out to which driver its database belongs: {error}"))
+    };
+    if cache.database.is_foreign(&owner).map_err(unknown)? {
+        template.try_configuration()?;
+    }
+    if let Some(SetAside { owner: other, path }) = cache.database.claim(owner).map_err(unknown)? {
+        let place = path.map_or("it was removed".to_owned(), |path| path.display().to_string());
+        tracing::warn!(
+            driver = spec.name,
+            own_name,
+            owner = other.name,
+            place,
+            "the database belongs to another driver and was moved away; the records are rebuilt from the directory. `image-cache driver migrate` moves records, with both drivers configured"
+        );
+    }
+    Ok(())
+}
+
 /// A configured instance; quarantines a corrupt database first if necessary.
-fn start(template: &InstanceTemplate) -> Result<Instance, CallError> {
-    let (state, name) = (HostState::new(&template.spec), &template.spec.name);
+fn start(template: &InstanceTemplate, state: HostState) -> Result<Instance, CallError> {
+    let name = &template.spec.name;
     let FailedStart { mut state, error } = match start_when_not_busy(template, state) {
         Ok(instance) => return Ok(instance),
         Err(failed) => *failed,

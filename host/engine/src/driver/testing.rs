@@ -44,7 +44,7 @@ const GROUND: &str = r#"
 
 /// A component whose named exports have other bodies, with `more` (imports, data) in its core module.
 pub(super) fn component(bodies: &[(&str, &str)], more: &str) -> Vec<u8> {
-    component_of("image-cache:driver/driver@1.0.0", bodies, more)
+    component_of("image-cache:driver/driver@1.1.0", bodies, more)
 }
 
 /// The same with another interface name.

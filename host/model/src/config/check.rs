@@ -1,6 +1,6 @@
 //! Checks of values and of driver definitions.
 
-use super::driver_config::{BUILT_IN_DRIVERS, DriverConfig, Limits};
+use super::driver_config::{DriverConfig, Limits, POLICY_DRIVERS, RESERVED_DRIVERS};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
 use crate::image_id::is_reserved;
@@ -23,7 +23,7 @@ const COMPONENT: RangeInclusive<u64> = (1 << 10)..=(1 << 30);
 const DATABASE: RangeInclusive<u64> = (8 << 20)..=(1 << 40);
 const CALL_TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
-pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and not the name of a built-in driver (sqlite, xattr)";
+pub(super) const DRIVER_NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', a letter or digit first, and neither sqlite nor xattr";
 
 pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     let name = dir.as_os_str();
@@ -33,13 +33,13 @@ pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
     Ok(dir)
 }
 
-/// The driver; returns the name of a built-in driver in lower case.
+/// The driver; returns a reserved name in lower case.
 pub(super) fn driver(driver: String, accepted: &str) -> Result<String, Rejected> {
     if driver.is_empty() || driver.chars().any(char::is_control) {
         return Err(Rejected::new(quoted(&driver), accepted));
     }
-    let built_in = BUILT_IN_DRIVERS.iter().find(|built_in| built_in.eq_ignore_ascii_case(&driver));
-    Ok(built_in.map_or(driver, |built_in| (*built_in).to_owned()))
+    let reserved = RESERVED_DRIVERS.iter().find(|reserved| reserved.eq_ignore_ascii_case(&driver));
+    Ok(reserved.map_or(driver, |reserved| (*reserved).to_owned()))
 }
 
 /// A number of bytes. No file system has more than `i64::MAX`.
@@ -126,7 +126,7 @@ pub(super) fn driver_key(name: &str, within: &str) -> String {
 /// All faults of a driver's definition; each key is relative to the driver's table.
 pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static str, Rejected)> {
     let mut faults = Vec::new();
-    if BUILT_IN_DRIVERS.iter().any(|built_in| built_in.eq_ignore_ascii_case(name)) {
+    if RESERVED_DRIVERS.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
         faults.push((
             "",
             Rejected::new(
@@ -138,10 +138,23 @@ pub(super) fn driver_config(name: &str, config: &DriverConfig) -> Vec<(&'static 
         faults.push(("", Rejected::new(quoted(name), DRIVER_NAME)));
     }
     if config.component.as_os_str().is_empty() {
-        faults.push(("component", Rejected::new("no path", "the path of a WebAssembly component")));
+        faults.extend(without_component(name, config));
     }
     faults.extend(limits(&config.limits));
     faults
+}
+
+/// The faults of a table without a component: only a built-in driver may lack it, and that has its own grants.
+fn without_component(name: &str, config: &DriverConfig) -> Option<(&'static str, Rejected)> {
+    if !POLICY_DRIVERS.contains(&name) {
+        let accepted = "the path of a WebAssembly component";
+        return Some(("component", Rejected::new("no path", accepted)));
+    }
+    let accepted = "only options and limits, for the built-in driver of this name";
+    if !config.grants.is_empty() {
+        return Some(("grants", Rejected::new("grants without a component", accepted)));
+    }
+    config.sha256.map(|_| ("sha256", Rejected::new("a digest without a component", accepted)))
 }
 
 /// All faults of a driver's limits.
@@ -173,8 +186,13 @@ fn limits(limits: &Limits) -> Vec<(&'static str, Rejected)> {
     faults
 }
 
-/// The name becomes part of file names and attribute names.
-fn is_driver_name(name: &str) -> bool {
+/// Whether a driver can have this name in a configuration: the name becomes part of file names and attribute names.
+///
+/// ```
+/// use image_cache_model::is_driver_name;
+/// assert!(is_driver_name("lfu-2") && !is_driver_name("../lfu") && !is_driver_name(""));
+/// ```
+pub fn is_driver_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))

@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The drivers that are built in; no other driver may have their names, in upper or lower case.
-pub const BUILT_IN_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
+/// The drivers that Glance has too. They are built in and have no options; no other driver may have their names, in upper or lower
+/// case.
+pub const RESERVED_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
 
-/// A driver that is not built in: `[drivers.NAME]`. The default has no component, which is a fault.
+/// The built-in drivers of further policies: a table of such a name without a component sets their options and limits; with a
+/// component it defines another driver.
+pub const POLICY_DRIVERS: [&str; 4] = ["gdsf", "s3-fifo", "sieve", "two-hit"];
+
+/// A driver's table, `[drivers.NAME]`. The default has no component, which only the [policies](POLICY_DRIVERS) may lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriverConfig {
-    /// The WebAssembly component.
+    /// The WebAssembly component; empty for a built-in driver.
     pub component: PathBuf,
     /// The SHA-256 digest of the component; a component with another digest is refused.
     pub sha256: Option<[u8; 32]>,

@@ -19,7 +19,7 @@ pub(super) const COMPONENT: DriverKey = DriverKey {
     name: "component",
     default: "",
     accepted: "the path of a WebAssembly component, relative to this file's directory",
-    help: "The component; required",
+    help: "The component; required unless NAME is a built-in policy (gdsf, s3-fifo, sieve, two-hit), whose options and limits the table then sets",
 };
 pub(super) const SHA256: DriverKey = DriverKey {
     name: "sha256",

@@ -234,6 +234,30 @@ options! {
         set: (may_empty: bool) => may_empty,
         read: given::switch,
     }
+    TrustedKeys {
+        flag: "--trusted-keys",
+        value_name: "KEYS",
+        default: "",
+        is_of_glance: false,
+        help: "The minisign public keys whose signatures `driver add` accepts, separated by commas",
+        details: "A key is the second line of a `.pub` file of minisign.",
+        accepted: "minisign public keys in Base64, separated by commas",
+        field: trusted_keys: String,
+        set: (keys: impl Into<String>) => keys.into(),
+        read: given::string,
+    }
+    RequireSignature {
+        flag: "--require-signature",
+        value_name: "true|false",
+        default: "false",
+        is_of_glance: false,
+        help: "Let `driver add` refuse a component without a signature by a trusted key",
+        details: "",
+        accepted: SWITCH,
+        field: require_signature: bool,
+        set: (require: bool) => require,
+        read: given::switch,
+    }
 }
 
 impl ConfigOption {

@@ -42,7 +42,8 @@ async fn health_of(
     match seen {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
-            let driver = json!({"name": status.driver.name, "in_place_of": fallback});
+            let (name, version) = (status.driver.name, status.driver.version);
+            let driver = json!({"name": name, "version": version, "in_place_of": fallback});
             (StatusCode::OK, Json(json!({"status": "ok", "driver": driver})))
         }
         Err(error) => {
@@ -52,6 +53,13 @@ async fn health_of(
             (StatusCode::SERVICE_UNAVAILABLE, Json(told))
         }
     }
+}
+
+/// `POST /driver/reload`: loads the driver again, and says which one is in use.
+pub async fn reload_driver(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
+    let driver = service.reload_driver().await;
+    let driver = driver.map_err(|error| Refusal::new(StatusCode::CONFLICT, error.to_string()))?;
+    Ok(Json(json!({"name": driver.name, "version": driver.version})))
 }
 
 /// `GET /prefetch`: which images are being fetched, and which failed and why.

@@ -13,9 +13,9 @@ pub fn starts_endlessly(harness: Harness) -> Tested {
 pub fn imports_what_nobody_granted(harness: Harness) -> Tested {
     let harness = harness.with(|driver| driver.grants.clear());
     harness.assert_refused(&[
-        "image-cache:driver/sql@1.0.0",
-        "image-cache:driver/attributes@1.0.0",
-        "image-cache:driver/files@1.0.0",
+        "image-cache:driver/sql@1.1.0",
+        "image-cache:driver/attributes@1.1.0",
+        "image-cache:driver/files@1.1.0",
         "grants = [\"sql\", \"attributes\", \"files\"]",
     ])
 }

@@ -96,7 +96,9 @@ fn damage_and_fallback_show_in_the_numbers() -> Tested {
     }
     assert_eq!(
         service.look("/healthz"),
-        json!({"status": "ok", "driver": {"name": "sqlite", "in_place_of": "nosuch"}})
+        json!({"status": "ok", "driver": {
+            "name": "sqlite", "version": env!("CARGO_PKG_VERSION"), "in_place_of": "nosuch"
+        }})
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `driver build`: compiles a driver's crate to a component, with an installed toolchain.
 
+use super::manifest::{MANIFEST, with_manifest};
 use crate::exit::{Code, print_message};
 use crate::output::{Format, facts, size};
 use anyhow::{Context, Result, bail};
@@ -55,6 +56,10 @@ pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
     };
     let module = compile(&driver, &toolchain)?;
     let component = Component::of_module(&driver.name, &module)?;
+    let component = match fs::exists(driver.folder.join(MANIFEST))? {
+        true => with_manifest(component, &driver.folder.join(MANIFEST))?,
+        false => component,
+    };
     let path = args.output.clone();
     let path = path.unwrap_or_else(|| {
         // `.` adds nothing to a path.

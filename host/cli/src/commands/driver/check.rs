@@ -10,7 +10,7 @@ use crate::exit::{Code, print_message};
 use crate::output::{Format, columns, print};
 use crate::progress;
 use anyhow::Context;
-pub use args::{CheckArgs, option};
+pub use args::{CheckArgs, grant_parser, option};
 use image_cache::conformance::{CASES, Case, CaseResult, LRU_CASES, Measured};
 use image_cache::{Config, Inspection, conformance, inspect};
 use serde::Serialize;

@@ -1,12 +1,26 @@
 //! `driver inspect`: a driver's imports, exports and size, and whether it can be loaded as it is configured.
 
-use super::lookup::{as_file, inspect_and_try, yes_or};
+use super::add::option_words;
+use super::check::grant_parser;
+use super::lookup::inspect_and_try;
+use super::tried_driver::TriedDriver;
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
 use crate::output::{facts, size};
+use clap::Args;
 use image_cache::{Grant, Inspection, time_to_compile};
 use serde::Serialize;
 use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A built-in or configured name, or a component's path
+    #[arg(value_name = "NAME|FILE")]
+    name: String,
+    /// Grant this, and nothing else; may be repeated [default: what the configuration grants; a file gets what it imports]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = grant_parser())]
+    grants: Vec<Grant>,
+}
 
 /// The driver's own name and version.
 #[derive(Serialize)]
@@ -24,8 +38,13 @@ struct InspectAnswer<'a> {
     size: u64,
     sha256: &'a str,
     imports: &'a [String],
+    /// What it needs for its imports.
     grants: Vec<&'static str>,
+    /// With what the answer was found.
+    granted: Vec<&'static str>,
+    granted_by: &'a str,
     exports: &'a [String],
+    author: Option<&'a str>,
     /// From the component's bytes; `None` if it was not compiled.
     compile_seconds: Option<f64>,
     /// From the compile cache if the driver is there; otherwise the same.
@@ -36,15 +55,18 @@ struct InspectAnswer<'a> {
     faults: &'a [String],
 }
 
-pub fn inspect_one(context: &CommandContext, name: &str) -> anyhow::Result<Code> {
-    let name = &*as_file(name, &context.config);
-    let inspection = inspect_and_try(name, &context.config)?;
+pub fn inspect(context: &CommandContext, args: &InspectArgs) -> anyhow::Result<Code> {
+    let tried =
+        TriedDriver::new(&context.config, &args.name, &args.grants, &[], "this inspection")?;
+    let name = &*tried.config.driver;
+    let inspection = inspect_and_try(name, &tried.config)?;
     // A driver in the compile cache must still be compiled on every other machine.
     let compiling = match inspection.from_compile_cache {
-        true => time_to_compile(name, &context.config),
+        true => time_to_compile(name, &tried.config),
         false => inspection.description.as_ref().map(|_| inspection.compile_time),
     };
-    context.format.print(&inspected(&inspection, compiling), |_| table(&inspection, compiling))?;
+    let answer = inspected(&inspection, &tried, compiling);
+    context.format.print(&answer, |_| table(&inspection, &tried, compiling))?;
     if inspection.faults.is_empty() {
         return Ok(Code::Done);
     }
@@ -55,7 +77,11 @@ pub fn inspect_one(context: &CommandContext, name: &str) -> anyhow::Result<Code>
     Ok(Code::Failed)
 }
 
-fn inspected(it: &Inspection, compiling: Option<Duration>) -> InspectAnswer<'_> {
+fn inspected<'a>(
+    it: &'a Inspection,
+    tried: &'a TriedDriver,
+    compiling: Option<Duration>,
+) -> InspectAnswer<'a> {
     InspectAnswer {
         name: &it.name,
         source: &it.source,
@@ -66,8 +92,11 @@ fn inspected(it: &Inspection, compiling: Option<Duration>) -> InspectAnswer<'_> 
         size: it.size_bytes,
         sha256: &it.sha256,
         imports: &it.imports,
-        grants: grant_names(it),
+        grants: it.grants.iter().copied().map(Grant::name).collect(),
+        granted: tried.granted.iter().copied().map(Grant::name).collect(),
+        granted_by: tried.granted_by,
         exports: &it.exports,
+        author: it.manifest.as_ref().map(|manifest| &*manifest.author),
         compile_seconds: compiling.map(|time| time.as_secs_f64()),
         load_seconds: it.compile_time.as_secs_f64(),
         from_compile_cache: it.from_compile_cache,
@@ -77,13 +106,14 @@ fn inspected(it: &Inspection, compiling: Option<Duration>) -> InspectAnswer<'_> 
     }
 }
 
-fn table(it: &Inspection, compiling: Option<Duration>) -> String {
+fn table(it: &Inspection, tried: &TriedDriver, compiling: Option<Duration>) -> String {
     let or_none =
         |lines: &[String]| if lines.is_empty() { "-".to_owned() } else { lines.join("\n") };
     let mut lines = vec![("name", it.name.clone())];
     // A file that could not be read has none of these.
     if !it.sha256.is_empty() {
-        let grants = grant_names(it).join(", ");
+        let grants: Vec<&str> = it.grants.iter().copied().map(Grant::name).collect();
+        let grants = grants.join(", ");
         lines.extend([
             ("source", it.source.clone()),
             ("size", size(it.size_bytes)),
@@ -92,6 +122,12 @@ fn table(it: &Inspection, compiling: Option<Duration>) -> String {
             ("grants", if grants.is_empty() { "none".to_owned() } else { grants }),
             ("exports", or_none(&it.exports)),
         ]);
+    }
+    if let Some(manifest) = &it.manifest {
+        lines.push(("author", manifest.author.clone()));
+        let description = Some(&manifest.description).filter(|text| !text.is_empty());
+        lines.extend(description.map(|text| ("description", text.clone())));
+        lines.extend(manifest.options.iter().map(|option| ("option", option_words(option))));
     }
     if let Some((name, version)) = &it.description {
         let millis = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
@@ -104,11 +140,18 @@ fn table(it: &Inspection, compiling: Option<Duration>) -> String {
         }
     }
     lines.extend(it.compile_cache_fault.iter().map(|fault| ("not kept", fault.clone())));
-    lines.push(("would load", yes_or(it.faults.is_empty(), "NO")));
+    lines.push(("would load", verdict(it, tried)));
     lines.extend(it.faults.iter().map(|fault| ("fault", fault.clone())));
     facts(lines)
 }
 
-fn grant_names(it: &Inspection) -> Vec<&'static str> {
-    it.grants.iter().copied().map(Grant::name).collect()
+/// Whether it would load, and with which grants if the configuration does not set them.
+fn verdict(it: &Inspection, tried: &TriedDriver) -> String {
+    if !it.faults.is_empty() {
+        return "NO".to_owned();
+    }
+    match tried.needed_grants() {
+        Some(grants) => format!("yes, with grants = [{grants}] in its [drivers.NAME]"),
+        None => "yes".to_owned(),
+    }
 }

@@ -1,10 +1,10 @@
 //! `driver list`: the available drivers, and whether each can be loaded.
 
-use super::lookup::{BUILT_IN, inspect_and_try, yes_or};
+use super::lookup::{inspect_and_try, is_built_in, yes_or};
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
 use crate::output::{columns, short_size};
-use image_cache::Inspection;
+use image_cache::{BuiltIn, Inspection};
 use serde::Serialize;
 
 /// An element of the output of `driver list`.
@@ -21,8 +21,8 @@ struct ListedDriver<'a> {
 
 pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
     let config = &context.config;
-    let mut names: Vec<&str> = BUILT_IN.to_vec();
-    names.extend(config.drivers.keys().map(String::as_str));
+    let mut names: Vec<&str> = BuiltIn::ALL.iter().map(|built_in| built_in.name()).collect();
+    names.extend(config.drivers.keys().map(String::as_str).filter(|name| !is_built_in(name)));
     // A path or an unknown name is also shown if it is the configured driver.
     if !names.contains(&config.driver.as_str()) {
         names.push(&config.driver);
@@ -60,7 +60,8 @@ fn row(entry: &ListedDriver<'_>) -> [String; 6] {
     [
         entry.name.to_owned(),
         entry.version.unwrap_or("-").to_owned(),
-        short_size(entry.size),
+        // A component that could not be read has no size.
+        if entry.size == 0 { "-".to_owned() } else { short_size(entry.size) },
         yes_or(entry.selected, "-"),
         yes_or(entry.loads, "NO"),
         entry.source.to_owned(),

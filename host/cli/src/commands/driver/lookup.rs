@@ -1,12 +1,9 @@
 //! Finds and inspects a driver by its name.
 
 use anyhow::Context;
-use image_cache::{Config, Inspection, conformance, inspect, names};
+use image_cache::{BuiltIn, Config, Inspection, conformance, inspect, names};
 use std::borrow::Cow;
 use std::path::Path;
-
-/// The built-in drivers.
-pub const BUILT_IN: [&str; 2] = ["sqlite", "xattr"];
 
 /// The path of a file with this name, unless a driver has the name: an author need not write `./lfu`.
 pub fn as_file<'a>(name: &'a str, config: &Config) -> Cow<'a, str> {
@@ -19,7 +16,7 @@ pub fn as_file<'a>(name: &'a str, config: &Config) -> Cow<'a, str> {
 }
 
 pub fn is_built_in(name: &str) -> bool {
-    BUILT_IN.iter().any(|built_in| built_in.eq_ignore_ascii_case(name))
+    BuiltIn::named(name).is_some()
 }
 
 /// Inspects a driver, and checks whether it accepts its configuration: on an empty cache that is removed afterwards, on the file

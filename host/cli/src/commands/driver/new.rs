@@ -1,20 +1,19 @@
-//! `driver new`: creates a crate for a driver, which builds without a checkout of this project.
+//! `driver new`: creates a folder with a driver, which builds without a checkout of this project.
 
+mod language;
 mod lock_file;
 
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::Format;
 use anyhow::{Context, bail};
-use include_dir::{Dir, DirEntry, include_dir};
+use clap::Args;
+use include_dir::{Dir, include_dir};
+use language::{Language, write_entry};
 use serde::Serialize;
 use std::path::Path;
 use std::{fs, io};
 
-/// The name of the template.
-const PLACEHOLDER: &str = "my-driver";
-
-static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/template");
 pub(super) static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers/sdk");
 
 /// Maximum length of a name, as for a driver in a configuration.
@@ -41,13 +40,23 @@ const KEYWORDS: [&str; 39] = [
     "unsafe", "use", "where", "while",
 ];
 
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The driver's name, and the folder's
+    name: String,
+    /// The language of the driver
+    #[arg(long, value_name = "LANGUAGE", value_enum, default_value = "rust")]
+    language: Language,
+}
+
 /// The output of `driver new`.
 #[derive(Serialize)]
 struct NewAnswer<'a> {
     directory: &'a str,
 }
 
-pub fn new(format: Format, name: &str) -> anyhow::Result<Code> {
+pub fn new(format: Format, args: &NewArgs) -> anyhow::Result<Code> {
+    let (name, language) = (&*args.name, args.language);
     if let Some(fault) = fault(name) {
         return Err(CliError::Usage(format!("{name:?} cannot be a driver's name: {fault}")).into());
     }
@@ -59,22 +68,31 @@ pub fn new(format: Format, name: &str) -> anyhow::Result<Code> {
         ),
         Err(error) => return Err(error).with_context(|| format!("cannot create directory {name}")),
     }
-    if let Err(error) = write(folder, name) {
+    if let Err(error) = write(folder, name, language) {
         // It was created above, and contains only files that were written here.
         let _ = fs::remove_dir_all(folder);
-        return Err(error.context(format!("cannot write the crate {name}")));
+        return Err(error.context(format!("cannot write the driver {name}")));
     }
-    format.print(&NewAnswer { directory: name }, |_| words(name))?;
+    format.print(&NewAnswer { directory: name }, |_| words(name, language))?;
     Ok(Code::Done)
 }
 
-fn words(name: &str) -> String {
-    format!(
-        "wrote {name}/: the driver is src/lib.rs, and its SDK is in sdk/\n\
-         next:  cd {name}\n\
-         \x20      image-cache driver build\n\
-         \x20      image-cache driver check {name}.wasm\n"
-    )
+fn words(name: &str, language: Language) -> String {
+    match language {
+        Language::Rust => format!(
+            "wrote {name}/: the driver is src/lib.rs, and its SDK is in sdk/\n\
+             next:  cd {name}\n\
+             \x20      cargo test\n\
+             \x20      image-cache driver build\n\
+             \x20      image-cache driver check {name}.wasm\n"
+        ),
+        _ => format!(
+            "wrote {name}/: a complete driver, and the contract in wit/; README.md explains the files\n\
+             next:  cd {name}\n\
+             \x20      sh build.sh\n\
+             \x20      image-cache --config image-cache.toml driver check {name}\n"
+        ),
+    }
 }
 
 /// Why a crate and a driver cannot both have this name.
@@ -95,30 +113,18 @@ fn fault(name: &str) -> Option<String> {
     TAKEN.iter().any(same).then(|| "it is reserved".into())
 }
 
-fn write(folder: &Path, name: &str) -> anyhow::Result<()> {
-    for entry in TEMPLATE.entries() {
+fn write(folder: &Path, name: &str, language: Language) -> anyhow::Result<()> {
+    for entry in language.template().entries() {
         write_entry(folder, entry, name)?;
+    }
+    if language != Language::Rust {
+        return Ok(language.write_sample(folder, name)?);
     }
     let sdk = folder.join("sdk");
     fs::create_dir(&sdk)?;
     SDK.extract(&sdk)?;
     fs::write(folder.join("Cargo.lock"), lock_file::for_crate(name)?)?;
     Ok(())
-}
-
-/// Writes a file or a directory of the template under the crate's own name.
-fn write_entry(folder: &Path, entry: &DirEntry<'_>, name: &str) -> io::Result<()> {
-    let path = folder.join(entry.path());
-    match entry {
-        DirEntry::Dir(dir) => {
-            fs::create_dir(path)?;
-            dir.entries().iter().try_for_each(|entry| write_entry(folder, entry, name))
-        }
-        DirEntry::File(file) => {
-            let text = String::from_utf8_lossy(file.contents()).replace(PLACEHOLDER, name);
-            fs::write(path, text)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -142,9 +148,11 @@ mod tests {
         let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drivers/sdk/src");
         for source in fs::read_dir(sources).expect("the sources are there").flatten() {
             let path = Path::new("src").join(source.file_name());
-            assert!(SDK.get_file(&path).is_some(), "{}", path.display());
+            assert!(SDK.get_entry(&path).is_some(), "{}", path.display());
         }
-        for interface in ["driver", "types", "sql", "attributes", "files", "log", "world"] {
+        for interface in
+            ["driver", "types", "sql", "attributes", "capacity", "files", "log", "world"]
+        {
             assert!(SDK.get_file(format!("wit/{interface}.wit")).is_some(), "{interface}");
         }
         assert!(SDK.get_file("Cargo.toml").is_some());
@@ -156,7 +164,8 @@ mod tests {
             let manifest: toml::Table = manifest.parse().expect("it is TOML");
             manifest["profile"]["guest"].clone()
         };
-        let template = TEMPLATE.get_file("Cargo.toml").and_then(|file| file.contents_utf8());
+        let template = Language::Rust.template().get_file("Cargo.toml");
+        let template = template.and_then(|file| file.contents_utf8());
         let workspace = include_str!("../../../../../Cargo.toml");
         assert_eq!(profile(template.expect("the template has a manifest")), profile(workspace));
     }

@@ -41,7 +41,7 @@ impl Candidate {
         let (mut component, mut reference);
         let policy: &mut dyn Policy = match self {
             Candidate::Driver { config, .. } => {
-                component = ComponentPolicy::load(&config.driver, config, trace)?;
+                component = ComponentPolicy::load(&config.driver, config, trace, size)?;
                 &mut component
             }
             Candidate::Reference(name) => {

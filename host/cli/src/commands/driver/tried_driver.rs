@@ -1,9 +1,9 @@
 //! A driver that `check` or `simulate` tries: its name, its grants and its options.
 
-use super::lookup::{as_file, is_built_in};
+use super::lookup::as_file;
 use crate::error::CliError;
 use crate::exit::print_message;
-use image_cache::{Config, DriverConfig, Grant, inspect};
+use image_cache::{Config, DriverConfig, Grant, RESERVED_DRIVERS, inspect};
 use std::path::Path;
 
 /// A driver that a command tries, with a configuration that is independent of any cache.
@@ -28,14 +28,19 @@ impl TriedDriver {
         let asked = as_file(name, config);
         let found = inspect(&asked, config);
         if found.source == "built in" {
-            if !grants.is_empty() || !options.is_empty() {
-                let words =
-                    format!("{} is built in: it takes no --grant and no --option", found.name);
+            let has_no_options = RESERVED_DRIVERS.contains(&&*found.name);
+            if !grants.is_empty() || (has_no_options && !options.is_empty()) {
+                let none = if has_no_options { " and no --option" } else { "" };
+                let words = format!("{} is built in: it takes no --grant{none}", found.name);
                 return Err(CliError::Usage(words).into());
             }
-            // The host sets the grants of a built-in driver, which has no options.
+            let mut config = Config { driver: found.name.clone(), ..config.clone() };
+            if !options.is_empty() {
+                let table = config.drivers.entry(found.name).or_default();
+                table.options.extend(options.iter().cloned());
+            }
+            // The host sets the grants of a built-in driver.
             let granted = found.grants.into_iter().collect();
-            let config = Config { driver: found.name, ..config.clone() };
             return Ok(TriedDriver { config, granted, granted_by: "the host", trial });
         }
         let mut config = config.clone();
@@ -62,13 +67,18 @@ impl TriedDriver {
         Ok(TriedDriver { config, granted, granted_by, trial })
     }
 
-    /// Reports the grants that only this trial gives.
-    pub fn report_grants(&self) {
+    /// The grants that only this trial gives, as the configuration file would have them; `None` if there are none.
+    pub fn needed_grants(&self) -> Option<String> {
         if self.granted_by != self.trial || self.granted.is_empty() {
-            return;
+            return None;
         }
         let names: Vec<String> = self.granted.iter().map(|grant| format!("\"{grant}\"")).collect();
-        let names = names.join(", ");
+        Some(names.join(", "))
+    }
+
+    /// Reports the grants that only this trial gives.
+    pub fn report_grants(&self) {
+        let Some(names) = self.needed_grants() else { return };
         let words = format!(
             "granted what it imports, for {} alone: {names}; to be used it needs `grants = [{names}]` in its [drivers.NAME]",
             self.trial
@@ -82,11 +92,8 @@ fn name_of(file: &str) -> String {
     let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     let is_name = stem.starts_with(|c: char| c.is_ascii_alphanumeric()) && stem.chars().all(plain);
-    if is_name && !is_built_in(stem) && stem.len() <= 64 {
-        stem.to_owned()
-    } else {
-        "tried".to_owned()
-    }
+    let is_reserved = RESERVED_DRIVERS.iter().any(|reserved| reserved.eq_ignore_ascii_case(stem));
+    if is_name && !is_reserved && stem.len() <= 64 { stem.to_owned() } else { "tried".to_owned() }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Where a database is: a handle of its directory, and its name in it.
 
 use super::vfs;
-use image_cache_store::Directory;
+use image_cache_store::{Directory, names};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// SQLite's side files of a database.
 pub(super) const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -86,6 +87,22 @@ impl Location {
             }
         }
         Ok(())
+    }
+
+    /// Moves the database and its side files into `.image-cache/`, as `NAME.WHY-TIME`, and returns the new path. Call it with the
+    /// database files locked.
+    pub fn move_into_own(&self, directory: &Directory, why: &str) -> io::Result<PathBuf> {
+        let now = image_cache_model::timestamp(SystemTime::now());
+        let new_name = format!("{}.{why}-{now}", self.name);
+        // The database is first: a process that creates a new one meanwhile removes side files without a database.
+        for ending in [""].into_iter().chain(SIDE_FILES) {
+            let (from, to) = (format!("{}{ending}", self.name), format!("{new_name}{ending}"));
+            match rustix::fs::renameat(&self.directory, from, directory.own_dir(), to) {
+                Err(Errno::NOENT) => {}
+                other => other?,
+            }
+        }
+        Ok(directory.path_of(names::OWN).join(new_name))
     }
 
     fn bytes(&self, name: &str) -> u64 {

@@ -3,13 +3,12 @@
 use super::Database;
 use super::connection::connect;
 use super::database_lock::lock_database_files;
-use super::location::{Location, SIDE_FILES};
+use super::location::Location;
 use super::place::Place;
-use image_cache_store::names;
 use rusqlite::ErrorCode;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long the second check waits for another process's transaction.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,18 +30,7 @@ impl Database {
             self.found_sound = found_corrupt;
             return Ok(None);
         }
-        let now = image_cache_model::timestamp(SystemTime::now());
-        let new_name = format!("{}.corrupt-{now}", location.name);
-        // The database is first: a process that creates a new one meanwhile removes side files without a database.
-        for ending in [""].into_iter().chain(SIDE_FILES) {
-            let (from, to) = (format!("{}{ending}", location.name), format!("{new_name}{ending}"));
-            let own = directory.own_dir();
-            match rustix::fs::renameat(&location.directory, from, own, to) {
-                Err(rustix::io::Errno::NOENT) => {}
-                other => other?,
-            }
-        }
-        Ok(Some(directory.path_of(names::OWN).join(new_name)))
+        location.move_into_own(directory, "corrupt").map(Some)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A guest of WASI that waits, and the contents of its context.
 
 use super::*;
+use crate::capability::capacity::CacheLimits;
 use crate::driver::driver_spec::{DriverSpec, Storage};
 use crate::driver::host_state::HostState;
 use crate::driver::host_state::imports::link_wasi;
-use image_cache_model::{DriverConfig, Limits};
+use image_cache_model::{Config, DriverConfig, Limits};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -39,6 +40,8 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
         built_in: None,
         config: DriverConfig { limits, ..DriverConfig::default() },
         storage: Storage::None,
+        manifest: None,
+        cache_limits: CacheLimits::of(&Config::builder("/nowhere").build().expect("it is valid")),
         sqlite_db: "cache.db".into(),
     };
     let mut store = Store::new(engine, HostState::new(&spec));

@@ -1,7 +1,7 @@
 //! The imports of guests, implemented on a driver's state: the WIT interfaces of `wit/`, and WASI.
 
 use super::HostState;
-use crate::bindings::image_cache::driver::{attributes, files, log, sql};
+use crate::bindings::image_cache::driver::{attributes, capacity, files, log, sql};
 use crate::capability::error::CapabilityError;
 use crate::capability::files::{MAX_LISTINGS, page};
 use crate::capability::listing::Listing;
@@ -14,9 +14,10 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-/// Links the interfaces that a driver was granted, and the log, which every driver has.
+/// Links the interfaces that a driver was granted, and those that every driver has.
 pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    capacity::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     for grant in grants {
         match grant {
             Grant::Sql => sql::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
@@ -125,6 +126,16 @@ impl files::HostListing for HostState {
     }
 }
 
+impl capacity::Host for HostState {
+    fn get_limits(&mut self) -> capacity::Limits {
+        self.capacity.limits_for_guest()
+    }
+
+    fn get_usage(&mut self) -> Option<capacity::Usage> {
+        self.capacity.usage_for_guest()
+    }
+}
+
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
         self.in_host(|state| state.log.log(level, &message));
@@ -170,6 +181,7 @@ fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime:
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_context), table: &mut self.table }
+        let ctx = self.wasi.get_or_insert_with(|| empty_context(&self.output));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }

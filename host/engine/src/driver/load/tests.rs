@@ -53,20 +53,20 @@ fn another_world_or_major_version_is_refused_with_the_supported_version() {
 fn one_error_lists_all_missing_grants_with_the_line_that_sets_them() {
     let cache = Cache::new();
     let imports = [
-        "image-cache:driver/sql@1.0.0",
+        "image-cache:driver/sql@1.1.0",
         "image-cache:driver/files@1.7.0",
         "image-cache:driver/attributes@2.0.0",
-        "image-cache:driver/network@1.0.0",
+        "image-cache:driver/network@1.1.0",
         "wasi:cli/environment@0.2.6",
         "wasi:http/types@0.2.6",
         "some:body/else@0.1.0",
-        "image-cache:driver/types@1.0.0",
+        "image-cache:driver/types@1.1.0",
     ];
     let mut text = String::from("(component ");
     for import in imports {
         text += &format!("(import \"{import}\" (instance))");
     }
-    let text = text + r#"(instance $i) (export "image-cache:driver/driver@1.0.0" (instance $i)))"#;
+    let text = text + r#"(instance $i) (export "image-cache:driver/driver@1.1.0" (instance $i)))"#;
     let found = refused(&cache, &wat::parse_str(text).expect("valid text"), &[Grant::Sql]);
     for words in [
         r#"set `grants = ["sql", "files", "wasi"]` in [drivers.mine]"#,
@@ -86,7 +86,7 @@ fn imported_names_are_limited_and_escaped() {
     let importing = |names: &[String]| {
         let import = |name: &String| format!("(import \"{name}\" (instance))");
         let imports: String = names.iter().map(import).collect();
-        let export = "(instance $i) (export \"image-cache:driver/driver@1.0.0\" (instance $i))";
+        let export = "(instance $i) (export \"image-cache:driver/driver@1.1.0\" (instance $i))";
         wat::parse_str(format!("(component {imports} {export})")).expect("valid text")
     };
     let countless: Vec<String> = (0..2000).map(|n| format!("some:body/n{n}@0.1.0")).collect();
@@ -102,7 +102,7 @@ fn imported_names_are_limited_and_escaped() {
 fn granted_interfaces_are_linked() {
     let cache = Cache::new();
     let import =
-        r#"(import "image-cache:driver/sql@1.0.0" "execute" (func (param i32 i32 i32 i32 i32)))"#;
+        r#"(import "image-cache:driver/sql@1.1.0" "execute" (func (param i32 i32 i32 i32 i32)))"#;
     let bytes = component(&[], import);
     assert!(refused(&cache, &bytes, &[Grant::Files]).contains("sql@1.0.0"));
     let config = cache.config("mine", &bytes, &[Grant::Sql, Grant::Wasi], Limits::default());

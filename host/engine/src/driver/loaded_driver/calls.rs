@@ -130,7 +130,13 @@ impl Driver {
     /// As every call: see [`CallError`].
     pub fn select_victims(&self, eviction: &Eviction<'_>) -> Result<Vec<Victim>, CallError> {
         let request = convert::eviction_to_guest(eviction);
-        let work = |guest: &Guest, store: &mut _| guest.call_select_victims(store, &request);
+        let cached = eviction.cached;
+        let work = |guest: &Guest, store: &mut Store<HostState>| {
+            store.data_mut().capacity.usage = cached;
+            let result = guest.call_select_victims(&mut *store, &request);
+            store.data_mut().capacity.usage = None;
+            result
+        };
         self.call("select-victims", work, |victims| convert::victims(eviction, victims))
     }
 

@@ -71,7 +71,8 @@ fn keeps_its_records(name: &str) {
     assert_eq!(driver.cached_images(None, 10), Ok(vec![a.clone(), b.clone()]));
     assert_eq!(driver.cached_images(Some(&a.image_id), 10), Ok(vec![b]));
     assert_eq!(driver.cache_size(), Ok(CacheSize { images: 2, bytes: 30 }));
-    let request = Eviction { now: at(1_800_000_000), bytes_needed: 1, exclude: &[], limit: 10 };
+    let request =
+        Eviction { now: at(1_800_000_000), bytes_needed: 1, exclude: &[], limit: 10, cached: None };
     assert_eq!(driver.select_victims(&request).expect("victims")[0].image_id, id("b"));
     driver
         .record_hits(&[hit("b", 1_700_000_005), hit("gone", 1_700_000_006)])
@@ -155,7 +156,7 @@ fn a_hit_is_counted_on_the_open_file_which_is_released_after_the_call() {
 fn an_interrupted_guest_does_not_keep_the_open_file() {
     let cache = Cache::new();
     let import =
-        r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
+        r#"(import "image-cache:driver/files@1.1.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], import);
     let config = cache.config("text", &looping, &[Grant::Files], short_limits());
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
@@ -205,7 +206,7 @@ fn a_guest_that_waits_in_the_host_is_interrupted_at_the_limit_of_the_call() {
     let cache = Cache::new();
     // Each host call counts as the host's time, so only the limit of the whole call applies.
     let import =
-        r#"(import "image-cache:driver/files@1.0.0" "stat" (func $stat (param i32 i32 i32)))"#;
+        r#"(import "image-cache:driver/files@1.1.0" "stat" (func $stat (param i32 i32 i32)))"#;
     let body =
         "(loop (call $stat (i32.const 32) (i32.const 4) (i32.const 4096)) (br 0)) unreachable";
     let bytes = component(&[("forget", body)], import);
@@ -220,13 +221,46 @@ fn a_guest_that_waits_in_the_host_is_interrupted_at_the_limit_of_the_call() {
 #[test]
 fn a_trap_is_a_failure_with_the_last_message_of_the_guest() {
     let cache = Cache::new();
-    let import = r#"(import "image-cache:driver/log@1.0.0" "log" (func $log (param i32 i32 i32)))
+    let import = r#"(import "image-cache:driver/log@1.1.0" "log" (func $log (param i32 i32 i32)))
         (data (i32.const 64) "out of luck")"#;
     let body = "(call $log (i32.const 4) (i32.const 64) (i32.const 11)) unreachable";
     let driver = cache.driver(&component(&[("forget", body)], import));
     let words = failure(driver.forget(&[]));
     assert!(words.contains("forget failed") && words.contains("unreachable"), "{words}");
-    assert!(words.ends_with("it said: out of luck"), "{words}");
+    assert!(words.contains("; it said: out of luck"), "{words}");
+}
+
+#[test]
+fn a_trap_names_the_functions_that_ran() {
+    let cache = Cache::new();
+    let named = "(func $choose_victims (call $score)) (func $score unreachable)";
+    let body = "(call $choose_victims) (i32.const 4096)";
+    let words = failure(cache.driver(&component(&[("forget", body)], named)).forget(&[]));
+    assert!(words.contains("; in score < choose_victims < "), "{words}");
+}
+
+#[test]
+fn a_guest_knows_the_capacity_and_while_it_selects_victims_also_the_usage() {
+    let cache = Cache::new();
+    let import = r#"(import "image-cache:driver/capacity@1.1.0" "get-usage" (func $usage (param i32)))
+        (import "image-cache:driver/capacity@1.1.0" "get-limits" (func $limits (param i32)))
+        (func $expect (param i64 i64) (if (i64.ne (local.get 0) (local.get 1)) (then unreachable)))"#;
+    // An option has its tag first; a number begins at a multiple of 8.
+    let usage = "(call $usage (i32.const 2048))
+        (call $expect (i64.load8_u (i32.const 2048)) (i64.const 1))
+        (call $expect (i64.load (i32.const 2056)) (i64.const 3))
+        (call $expect (i64.load (i32.const 2064)) (i64.const 70)) (i32.const 4096)";
+    let limits = "(call $limits (i32.const 2048)) (call $usage (i32.const 2080))
+        (call $expect (i64.load (i32.const 2048)) (i64.const 10737418240))
+        (call $expect (i64.load8_u (i32.const 2056)) (i64.const 0))
+        (call $expect (i64.load8_u (i32.const 2080)) (i64.const 0)) (i32.const 4096)";
+    let driver = cache.driver(&component(&[("select-victims", usage), ("forget", limits)], import));
+    let cached = Some(CacheSize { images: 3, bytes: 70 });
+    let request = Eviction { now: at(1), bytes_needed: 1, exclude: &[], limit: 1, cached };
+    assert_eq!(driver.select_victims(&request), Ok(Vec::new()));
+    assert_eq!(driver.forget(&[]), Ok(()));
+    let unknown = Eviction { cached: None, ..request };
+    assert!(driver.select_victims(&unknown).is_err(), "it expects a usage");
 }
 
 #[test]
@@ -254,7 +288,8 @@ fn answering(export: &str, element: &str) -> Vec<u8> {
 #[test]
 fn invalid_results_of_a_driver_are_failures() {
     let cache = Cache::new();
-    let request = Eviction { now: at(1), bytes_needed: 1, exclude: &[id("good")], limit: 1 };
+    let request =
+        Eviction { now: at(1), bytes_needed: 1, exclude: &[id("good")], limit: 1, cached: None };
     let victim = |name: &str, size: &str| {
         answering("select-victims", &format!("{name}\\04\\00\\00\\00{size}"))
     };

