@@ -1,9 +1,10 @@
 //! The conformance suite on the built-in drivers, as components: one test for each case and driver.
 
 use image_cache::Config;
-use image_cache::conformance::{CASES, Case, LRU_CASES};
+use image_cache::conformance::{self, CASES, Case, LRU_CASES};
 use image_cache_tests::Tested;
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 /// Creates a test for each case, with the name of the case, in the module where the macro is used.
 macro_rules! tests_of {
@@ -30,6 +31,22 @@ fn passes(driver: &str, table: &[Case], name: &str) -> Tested {
     let scratch = tempfile::tempdir()?;
     let config = Config::builder(scratch.path()).driver(driver).build()?;
     Ok(case.run(&config, scratch.path()).outcome?)
+}
+
+#[test]
+fn the_drivers_of_glance_admit_every_image() -> Tested {
+    for driver in ["sqlite", "xattr"] {
+        let scratch = tempfile::tempdir()?;
+        let config = Config::builder(scratch.path().join("cache")).driver(driver).build()?;
+        let loaded = conformance::load(&config)?;
+        for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
+            assert!(
+                loaded.is_cacheable(&"any".parse()?, size, SystemTime::now())?,
+                "{driver}, {size:?}"
+            );
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -5,8 +5,10 @@ use image_cache_tests::{
     TempCache, Tested, bytes, fill, read_all, say_and_wait, wait_for, with_both_drivers,
 };
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,7 @@ with_both_drivers![
     readers_start_and_end_while_images_are_evicted,
     readers_start_and_end_while_images_are_deleted_and_fetched_again,
     an_image_that_another_process_reads_is_kept_and_named,
+    a_child_process_that_is_being_started_keeps_no_image_from_eviction,
 ];
 
 const READERS: usize = 100;
@@ -36,6 +39,30 @@ fn slowly(reader: &mut CachedReader) -> Vec<u8> {
         }
         std::thread::yield_now();
     }
+}
+
+/// From the fork until it executes its program, a child process has every open file of this process, and so the locks on them.
+fn a_child_process_that_is_being_started_keeps_no_image_from_eviction(temp: &TempCache) -> Tested {
+    let cache = temp.open_with(|config| config.max_size(0));
+    IDS.iter().for_each(|id| drop(fill(&cache, id, &image(id))));
+    let reader = cache.open_for_read("a")?.ok_or("it was cached")?;
+    let (mut forked, child_says) = io::pipe()?;
+    let (child_hears, mut start) = io::pipe()?;
+    let mut child = Command::new("true");
+    let starts_slowly = move || {
+        (&child_says).write_all(b"f")?;
+        (&child_hears).read_exact(&mut [0])
+    };
+    // SAFETY: the closure only writes to a pipe and reads from one, which are calls that a forked child may make.
+    unsafe { child.pre_exec(starts_slowly) };
+    let running = std::thread::spawn(move || child.status());
+    forked.read_exact(&mut [0])?;
+    drop(reader);
+    let pruned = cache.prune()?;
+    assert_eq!((pruned.images, pruned.kept.len()), (IDS.len() as u64, 0), "{pruned:?}");
+    start.write_all(b"s")?;
+    running.join().map_err(|_| "the thread panicked")??;
+    Ok(())
 }
 
 fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {

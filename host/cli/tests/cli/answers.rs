@@ -180,6 +180,7 @@ fn status_has_the_keys_that_scripts_rely_on() {
         status,
         json!({
             "driver": {"name": "sqlite", "version": version, "fallback": null},
+            "last_fallback": null,
             "cached": {"images": 1, "bytes": 5},
             "max_size": 1 << 30,
             "queued": 1,

@@ -127,17 +127,6 @@ pub(super) fn the_order_survives_a_restart(fixture: Fixture) -> Verdict {
     evicted(&fixture, u64::MAX, &[], MANY, &["a", "d", "c", "b"])
 }
 
-pub(super) fn every_image_is_admitted(fixture: Fixture) -> Verdict {
-    for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
-        equal(
-            &format!("admission of {size:?} bytes"),
-            &fixture.admits("any", size, at(0))?,
-            &true,
-        )?;
-    }
-    Ok(())
-}
-
 pub(super) fn every_invalid_leftover_goes(fixture: Fixture) -> Verdict {
     let offered = [-1000, 0, 100, 1000]
         .map(|at| leftover(&format!("broken-{at}"), LeftoverState::Invalid, at));

@@ -101,7 +101,15 @@ impl Driver {
             return Err(CallError::Failed(forged_name(manifest, &description.0)));
         }
         claim_database(&template, &description.0, &mut state)?;
-        let instance = start(&template, state)?;
+        let mut instance = start(&template, state)?;
+        let configured = instance.describe()?;
+        if configured.0 != description.0 {
+            let words = "describe: it reports another name once it is configured";
+            return Err(CallError::Failed(format!(
+                "{words}: {:?}, before {:?}",
+                configured.0, description.0
+            )));
+        }
         Ok(Driver::new(description, template, instance))
     }
 }

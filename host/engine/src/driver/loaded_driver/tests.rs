@@ -236,7 +236,7 @@ fn a_trap_names_the_functions_that_ran() {
     let named = "(func $choose_victims (call $score)) (func $score unreachable)";
     let body = "(call $choose_victims) (i32.const 4096)";
     let words = failure(cache.driver(&component(&[("forget", body)], named)).forget(&[]));
-    assert!(words.contains("; in score < choose_victims < "), "{words}");
+    assert!(words.contains("; in score < choose_victims"), "{words}");
 }
 
 #[test]
