@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use std::env;
 use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 
 /// The built-in drivers with different policies; xattr has the policy of sqlite.
 const DRIVERS: [&str; 5] = ["sqlite", "gdsf", "s3-fifo", "sieve", "two-hit"];
@@ -33,13 +34,18 @@ const TRACES: [MadeTrace; 2] = [
 /// Writes `docs/policies-NAME.svg` for each trace, and prints the results.
 pub fn run() -> Result<()> {
     drivers::toolchain()?;
+    // With the same options as the tests, so that nothing is built twice.
+    let build = ["build", "--workspace", "--all-features", "--locked", "--bin", "image-cache"];
+    step("Build", cargo(&build))?;
+    let this = env::current_exe().context("this program has no path")?;
     let place = env::temp_dir().join(format!("image-cache-plots-{}", std::process::id()));
     fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
     let plotted = TRACES.iter().try_for_each(|made| {
         let trace = place.join(made.name).with_extension("csv");
         fs::write(&trace, made.csv()?).with_context(|| trace.display().to_string())?;
-        let mut simulate = cargo(&["run", "--workspace", "--all-features", "--locked", "--quiet"]);
-        simulate.args(["--bin", "image-cache", "--", "driver", "simulate"]).args(DRIVERS);
+        // This program is beside it.
+        let mut simulate = Command::new(this.with_file_name("image-cache"));
+        simulate.args(["driver", "simulate"]).args(DRIVERS);
         simulate.args(["--references", "belady", "--size", SIZES, "--trace"]).arg(&trace);
         simulate.arg("--plot").arg(format!("docs/policies-{}.svg", made.name));
         step(&format!("Plot of the trace {}", made.name), simulate)

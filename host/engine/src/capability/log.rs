@@ -36,7 +36,8 @@ impl Log {
 
     /// Starts a call: forgets the last error, and logs how many messages were suppressed.
     pub fn begin_call(&mut self) {
-        (self.last_error, self.last_line) = (None, None);
+        self.last_error = None;
+        self.last_line = None;
         if self.suppressed > 0 {
             self.begin_second(Instant::now());
         }

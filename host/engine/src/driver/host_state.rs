@@ -88,8 +88,10 @@ impl HostState {
             cache.database.end_call();
             cache.images.end_call();
         }
-        for line in self.output.take_lines() {
-            self.log.print(&line);
+        // Only a guest of WASI can write.
+        if self.wasi.is_some() {
+            let lines = self.output.take_lines();
+            lines.iter().for_each(|line| self.log.print(line));
         }
         let (memory, elements) = self.memory.in_use();
         let (in_guest, total) = self.clock.spent();
