@@ -30,8 +30,8 @@ use std::time::SystemTime;
 use sync_state::SyncState;
 
 pub(crate) use budget::DriverBudget;
-pub use in_use::{DriverStatus, Fallback};
-pub use last_fallback::LastFallback;
+pub use in_use::DriverStatus;
+pub use last_fallback::{Fallback, LastFallback};
 pub(crate) use pages::Pages;
 pub(crate) use sync_state::{Backoff, DirectorySnapshot, Reconciled};
 

@@ -1,6 +1,6 @@
 //! The driver in use, and the built-in sqlite driver as its fallback.
 
-use super::last_fallback;
+use super::last_fallback::{self, Fallback};
 use crate::error::{Error, Result};
 use image_cache_engine::Driver;
 use image_cache_model::Config;
@@ -19,15 +19,6 @@ pub struct DriverStatus {
     pub version: String,
     /// Set if it replaces the configured driver.
     pub fallback: Option<Fallback>,
-}
-
-/// Why the sqlite driver is used instead of the configured one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fallback {
-    /// The driver in the configuration.
-    pub configured: String,
-    /// Why it could not be used.
-    pub reason: String,
 }
 
 /// A driver, and why it is used if it is not the configured one.

@@ -1,6 +1,5 @@
 //! The last fallback to sqlite in any process: a small file, so that an operator learns of one in a service from `status`.
 
-use super::in_use::Fallback;
 use image_cache_model::{names, printable, system_time, timestamp};
 use image_cache_store::Directory;
 use std::io;
@@ -14,6 +13,15 @@ const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// Longest text that is shown, in bytes.
 const MAX_TEXT: usize = 2048;
+
+/// Why the sqlite driver is used instead of the configured one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The driver in the configuration.
+    pub configured: String,
+    /// Why it could not be used.
+    pub reason: String,
+}
 
 /// A fallback that a process made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -108,6 +108,21 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
 }
 
 #[test]
+fn a_new_crate_is_formatted_and_its_lock_file_is_complete() {
+    let author = Author::new();
+    for name in ["aa", "zz"] {
+        let script = format!(
+            "image-cache driver new {name} && cd {name} && cargo fmt --check\n\
+             cargo metadata --locked --offline --format-version 1 >/dev/null\n\
+             cp Cargo.lock ../before\n\
+             cargo metadata --offline --format-version 1 >/dev/null && cmp ../before Cargo.lock"
+        );
+        let answer = author.shell(&script);
+        assert_eq!(answer.code, Some(0), "{}\n{}", answer.text(), answer.err);
+    }
+}
+
+#[test]
 fn an_existing_folder_is_not_changed() {
     let author = Author::new();
     std::fs::create_dir(author.path("mine")).expect("the folder is empty");

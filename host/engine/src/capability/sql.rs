@@ -1,6 +1,7 @@
 //! The capability `sql`: one database of the driver's own in the cache directory, over one long-lived connection.
 
 mod authorizer;
+mod claim;
 mod connection;
 mod database_lock;
 mod execute;

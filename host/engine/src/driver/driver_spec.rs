@@ -42,6 +42,16 @@ pub enum Storage {
 const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl DriverSpec {
+    /// Checks that the driver reports the name that its manifest, if it has one, names.
+    pub fn check_name(&self, own: &str) -> Result<(), String> {
+        match &self.manifest {
+            Some(DriverManifest { name, .. }) if name != own => Err(format!(
+                "its manifest (driver.toml) names {name:?}, but the driver itself reports the name {own:?}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// A built-in driver, with the options and limits of its table if there is one.
     pub fn built_in(built_in: BuiltIn, config: &Config, storage: Storage) -> Self {
         let table = config.drivers.get(built_in.name()).cloned().unwrap_or_default();

@@ -79,14 +79,6 @@ pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> 
     Some(started.elapsed())
 }
 
-/// The fault of a manifest that names another driver.
-pub(super) fn forged_name(manifest: &DriverManifest, own: &str) -> String {
-    format!(
-        "its manifest (driver.toml) names {:?}, but the driver itself reports the name {own:?}",
-        manifest.name
-    )
-}
-
 impl Inspection {
     fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
         let spec = find(name, config, Storage::None)?;
@@ -115,11 +107,7 @@ impl Inspection {
         let instance = template.instantiate(HostState::new(&template.spec), None);
         let mut instance = instance.map_err(|failed| failed.error.to_string())?;
         let description = instance.describe().map_err(|error| error.to_string())?;
-        if let Some(manifest) = &self.manifest
-            && manifest.name != description.0
-        {
-            return Err(forged_name(manifest, &description.0));
-        }
+        template.spec.check_name(&description.0)?;
         self.description = Some(description);
         Ok(())
     }

@@ -6,7 +6,6 @@ use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
 use super::error::{CallError, DriverError, LoadError};
 use super::host_state::HostState;
-use super::inspect::forged_name;
 use super::instance::{FailedStart, Instance, InstanceTemplate};
 use super::loaded_driver::Driver;
 use crate::capability::no_images;
@@ -95,11 +94,7 @@ impl Driver {
         let description = asked.describe()?;
         let mut state = asked.into_state();
         state.cache = cache;
-        if let Some(manifest) = &template.spec.manifest
-            && manifest.name != description.0
-        {
-            return Err(CallError::Failed(forged_name(manifest, &description.0)));
-        }
+        template.spec.check_name(&description.0).map_err(CallError::Failed)?;
         claim_database(&template, &description.0, &mut state)?;
         let mut instance = start(&template, state)?;
         let configured = instance.describe()?;

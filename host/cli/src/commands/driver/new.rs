@@ -19,18 +19,8 @@ pub(super) static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../drivers
 /// Maximum length of a name, as for a driver in a configuration.
 const LONGEST: usize = 64;
 
-/// Names that cargo, the configuration or the crate's own dependencies use for something else.
-const TAKEN: [&str; 9] = [
-    "sqlite",
-    "xattr",
-    "test",
-    "core",
-    "std",
-    "alloc",
-    "proc_macro",
-    "image-cache-driver-sdk",
-    "wit-bindgen",
-];
+/// Names that cargo or the configuration use for something else.
+const TAKEN: [&str; 7] = ["sqlite", "xattr", "test", "core", "std", "alloc", "proc_macro"];
 
 /// Rust's keywords, which cannot be the name of a crate.
 const KEYWORDS: [&str; 39] = [
@@ -110,6 +100,9 @@ fn fault(name: &str) -> Option<String> {
     if KEYWORDS.iter().any(same) {
         return Some("it is a keyword of Rust".into());
     }
+    if lock_file::contains(name) {
+        return Some("the SDK, or a crate on which it depends, has this name".into());
+    }
     TAKEN.iter().any(same).then(|| "it is reserved".into())
 }
 
@@ -123,7 +116,7 @@ fn write(folder: &Path, name: &str, language: Language) -> anyhow::Result<()> {
     let sdk = folder.join("sdk");
     fs::create_dir(&sdk)?;
     SDK.extract(&sdk)?;
-    fs::write(folder.join("Cargo.lock"), lock_file::for_crate(name)?)?;
+    fs::write(folder.join("Cargo.lock"), lock_file::for_crate(name))?;
     Ok(())
 }
 
@@ -136,9 +129,20 @@ mod tests {
         for name in ["gdsf", "a", "my_driver-2", "Zebra"] {
             assert_eq!(fault(name), None, "{name}");
         }
-        for name in
-            ["", "1st", "-x", "a b", "a/b", "../a", "ünï", "fn", "SQLite", "std", &"a".repeat(65)]
-        {
+        for name in [
+            "",
+            "1st",
+            "-x",
+            "a b",
+            "a/b",
+            "../a",
+            "ünï",
+            "fn",
+            "SQLite",
+            "std",
+            "syn",
+            &"a".repeat(65),
+        ] {
             assert!(fault(name).is_some(), "{name}");
         }
     }
