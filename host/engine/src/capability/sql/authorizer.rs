@@ -189,7 +189,7 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
         DropTable { .. } | DropIndex { .. } | DropView { .. } | DropTrigger { .. } => !temporary,
         AlterTable { .. } | Reindex { .. } => !temporary,
         Function { function_name } => functions::may_call(function_name),
-        Pragma { pragma_name, pragma_value } => may_read(pragma_name, pragma_value),
+        Pragma { pragma_name, pragma_value } => may_use_pragma(pragma_name, pragma_value),
         // ATTACH (and so VACUUM), DETACH, ANALYZE (which prepares while it runs), transactions, virtual and temporary tables,
         // and new actions.
         _ => false,
@@ -197,8 +197,11 @@ fn authorize(context: &AuthContext<'_>) -> Authorization {
     if allowed { Authorization::Allow } else { Authorization::Deny }
 }
 
-fn may_read(pragma: &str, value: Option<&str>) -> bool {
-    is_among(&PRAGMAS, pragma) || (pragma.eq_ignore_ascii_case("user_version") && value.is_none())
+/// Whether a guest may read this pragma, or set it to the value: only the version of its schema, an integer.
+fn may_use_pragma(pragma: &str, value: Option<&str>) -> bool {
+    let is_integer = |value: &str| value.parse::<i32>().is_ok();
+    is_among(&PRAGMAS, pragma)
+        || (pragma.eq_ignore_ascii_case("user_version") && value.is_none_or(is_integer))
 }
 
 /// Whether a name is one of these; SQLite ignores the case of ASCII letters.

@@ -16,7 +16,10 @@ fn sql_that_accesses_anything_outside_the_database_is_denied() {
         "PRAGMA writable_schema = ON",
         "PRAGMA journal_mode = DELETE",
         "PRAGMA max_page_count = 1000000000",
-        "PRAGMA user_version = 7",
+        "PRAGMA user_version = newest",
+        "PRAGMA user_version = 99999999999",
+        "PRAGMA schema_version = 7",
+        "PRAGMA application_id = 7",
         "PRAGMA trusted_schema = ON",
         "PRAGMA database_list",
         "SELECT * FROM pragma_database_list",
@@ -49,6 +52,33 @@ fn sql_that_accesses_anything_outside_the_database_is_denied() {
     {
         assert!(!records.database.query(&text(sql)).expect(sql).rows.is_empty(), "{sql}");
     }
+}
+
+#[test]
+fn a_driver_notes_the_version_of_its_schema_with_the_change_or_not_at_all() {
+    let mut records = records();
+    let database = &mut records.database;
+    let version = |database: &mut Database| {
+        let answer = database.query(&text("PRAGMA user_version")).expect("it is read");
+        match answer.rows[0][0] {
+            wit::Value::Integer(version) => version,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(version(database), 0);
+    let add = text("ALTER TABLE t ADD COLUMN more INTEGER");
+    let changed = database.execute_all(&[add, text("PRAGMA user_version = 1")]);
+    assert_eq!(changed.expect("both are done"), [0, 0]);
+    assert_eq!(version(database), 1);
+    let fails = text("INSERT INTO nowhere VALUES (1)");
+    database.execute_all(&[text("PRAGMA user_version = 2"), fails]).expect_err("no such table");
+    assert_eq!(version(database), 1);
+    database.execute(&text("PRAGMA user_version(-3)")).expect("it is an integer");
+    assert_eq!(version(database), -3);
+    // A query only reads.
+    let error = database.query(&text("PRAGMA user_version = 4")).expect_err("it would write");
+    assert_eq!(arm(&error), "invalid-argument");
+    assert_eq!(version(database), -3);
 }
 
 /// SQLite's functions that no guest gets; listed by name so that new ones are noticed.
