@@ -41,9 +41,11 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut ConfigBuilder) -> Vec<
 
 /// The fault of a text that the parser cannot read. At the end of the text, the parser is one line beyond the fault.
 fn unreadable(text: &str, path: &Path, line: usize) -> ConfigFault {
-    let lines = text.lines().take(line).enumerate().filter(|(_, line)| !line.trim().is_empty());
+    // Only what the parser skips: it stops at other white space, such as a vertical tab.
+    let shown = |line| str::trim_matches(line, [' ', '\t', '\r']);
+    let lines = text.lines().take(line).map(shown).enumerate().filter(|(_, line)| !line.is_empty());
     let last = lines.last();
-    let found = last.map_or_else(String::new, |(_, line)| quoted(line.trim()));
+    let found = quoted(last.map_or(text, |(_, line)| line));
     let accepted = "[section], \"key = value\", or a comment after '#'";
     Rejected::new(found, accepted).at(at_line(path, last.map(|(index, _)| index + 1)), "")
 }

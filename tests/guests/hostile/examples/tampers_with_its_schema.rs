@@ -20,7 +20,7 @@ const DENIED: [&str; 20] = [
     "PRAGMA cache_size = 1000000",
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA database_list",
-    "PRAGMA user_version = 7",
+    "PRAGMA application_id = 7",
     "PRAGMA hard_heap_limit = 1",
     "BEGIN EXCLUSIVE",
     "SAVEPOINT s",
