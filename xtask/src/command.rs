@@ -1,6 +1,7 @@
 //! Runs other programs as steps, which are announced and timed.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
@@ -33,6 +34,21 @@ pub fn cargo(arguments: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// What cargo prints with these arguments.
+pub fn cargo_output(arguments: &[&str]) -> Result<String> {
+    let output = cargo(arguments).output().context("cargo does not run")?;
+    if !output.status.success() {
+        bail!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The workspace's packages, with their targets and direct dependencies.
+pub fn metadata() -> Result<Value> {
+    let text = cargo_output(&["metadata", "--format-version", "1", "--no-deps", "--locked"])?;
+    serde_json::from_str(&text).context("the output of cargo metadata")
 }
 
 /// Whether cargo sets this variable for a program that it runs.

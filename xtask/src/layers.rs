@@ -1,7 +1,7 @@
 //! The layers: which package of the host may use which, and what the library never brings with it.
 
-use crate::command::cargo;
-use anyhow::{Context, Result, bail};
+use crate::command::{cargo_output, metadata};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 /// The host's packages: each may use those before it.
@@ -52,25 +52,11 @@ fn upward(metadata: &Value) -> Vec<String> {
     faults
 }
 
-/// The workspace's packages and their direct dependencies.
-fn metadata() -> Result<Value> {
-    let text = output(&["metadata", "--format-version", "1", "--no-deps", "--locked"])?;
-    Ok(serde_json::from_str(&text)?)
-}
-
 /// The names of all that the library is compiled with.
 fn dependencies() -> Result<Vec<String>> {
     let tree = ["tree", "-p", LIBRARY, "--edges", "normal", "--prefix", "none", "--locked"];
-    let text = output(&tree)?;
+    let text = cargo_output(&tree)?;
     Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
-}
-
-fn output(arguments: &[&str]) -> Result<String> {
-    let output = cargo(arguments).output().context("cargo does not run")?;
-    if !output.status.success() {
-        bail!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[cfg(test)]

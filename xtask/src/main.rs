@@ -16,6 +16,7 @@ mod plots;
 mod run;
 mod steps;
 mod structure;
+mod test_programs;
 mod torture;
 mod verdicts;
 

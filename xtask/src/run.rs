@@ -6,6 +6,7 @@ use crate::verdicts::Verdicts;
 use anyhow::{Context, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 /// The steps so far.
@@ -39,18 +40,41 @@ impl Run {
         }
     }
 
-    /// Runs a `cargo test` as a step: all test programs run, and the failures in each are listed at the end.
-    pub fn tests(&mut self, step: &str, command: Command) {
-        println!("\n=== {step}: {}", words(&command));
+    /// Runs several series of `cargo test` as a step: the series run at the same time, the commands of a series one after the
+    /// other. All run even if some fail, and the failures in each program are listed at the end. The output of the first series is
+    /// shown immediately, that of the others afterwards. Returns whether all passed.
+    pub fn tests(&mut self, step: &str, series: Vec<Vec<Command>>) -> bool {
+        println!("\n=== {step}");
         let start = Instant::now();
-        match watched(command) {
-            Ok((true, _)) => println!("--- {step}: {:.0} s", start.elapsed().as_secs_f64()),
-            Ok((false, verdicts)) => {
-                let why = format!("failed after {:.0} s", start.elapsed().as_secs_f64());
-                self.fail(step, why, verdicts.failed());
+        let results: Vec<Result<(bool, Verdicts)>> = thread::scope(|scope| {
+            let mut series = series.into_iter();
+            let first = series.next().unwrap_or_default();
+            let others: Vec<_> = series.map(|it| scope.spawn(|| watched_and_kept(it))).collect();
+            let mut results: Vec<_> =
+                first.into_iter().map(|command| watched(command, &mut io::stdout())).collect();
+            for other in others {
+                let (output, more) = other.join().expect("it does not panic");
+                // The reader of our own output may have closed it.
+                let _ = io::stdout().write_all(&output);
+                results.extend(more);
             }
-            Err(error) => self.fail(step, format!("{error:#}"), Vec::new()),
+            results
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        let errors: Vec<String> = results
+            .iter()
+            .filter_map(|it| it.as_ref().err().map(|error| format!("{error:#}")))
+            .collect();
+        let failed: Vec<Verdicts> =
+            results.into_iter().flatten().filter(|(passed, _)| !passed).map(|it| it.1).collect();
+        let has_passed = errors.is_empty() && failed.is_empty();
+        if has_passed {
+            println!("--- {step}: {seconds:.0} s");
+        } else {
+            let parts = failed.iter().flat_map(Verdicts::failed).chain(errors).collect();
+            self.fail(step, format!("failed after {seconds:.0} s"), parts);
         }
+        has_passed
     }
 
     fn fail(&mut self, step: &str, why: String, parts: Vec<String>) {
@@ -76,8 +100,16 @@ impl Run {
     }
 }
 
-/// Runs a `cargo test`, shows its output immediately, and reads the failures from it.
-fn watched(mut command: Command) -> Result<(bool, Verdicts)> {
+/// Runs commands one after the other, and keeps their output.
+fn watched_and_kept(commands: Vec<Command>) -> (Vec<u8>, Vec<Result<(bool, Verdicts)>>) {
+    let mut output = Vec::new();
+    let results = commands.into_iter().map(|command| watched(command, &mut output)).collect();
+    (output, results)
+}
+
+/// Runs a `cargo test`, writes its output at once, and reads the failures from it.
+fn watched(mut command: Command, shown: &mut impl Write) -> Result<(bool, Verdicts)> {
+    let _ = writeln!(shown, "\n=== {}", words(&command));
     // Both outputs go to one pipe, because the order of the lines determines which test belongs to which program.
     let (output, input) = io::pipe().context("a pipe")?;
     command.stdout(input.try_clone().context("a pipe")?).stderr(input);
@@ -88,7 +120,7 @@ fn watched(mut command: Command) -> Result<(bool, Verdicts)> {
         (BufReader::new(output), Verdicts::default(), Vec::new());
     while output.read_until(b'\n', &mut line).context("reading the output of the tests")? > 0 {
         // The reader of our own output may have closed it: the tests continue.
-        let _ = io::stdout().write_all(&line);
+        let _ = shown.write_all(&line);
         verdicts.read(&String::from_utf8_lossy(&line));
         line.clear();
     }

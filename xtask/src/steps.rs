@@ -2,11 +2,8 @@
 
 use crate::command::{cargo, step};
 use crate::run::Run;
-use crate::{drivers, examples, fuzz, layers, optional, paths, structure};
+use crate::{drivers, examples, fuzz, layers, optional, paths, structure, test_programs};
 use anyhow::Result;
-use std::env;
-use std::process::Command;
-use std::thread;
 
 /// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
@@ -55,7 +52,12 @@ pub fn test() -> Result<()> {
         println!("\n=== Example drivers in other languages");
         examples::build_and_show()
     });
-    run.tests("Tests", tests());
+    if run.tests("Build of the tests", vec![vec![test_programs::build()]]) {
+        match test_programs::series() {
+            Ok(series) => _ = run.tests("Tests", series.into()),
+            Err(error) => run.check("Tests", || Err(error)),
+        }
+    }
     run.finish()
 }
 
@@ -67,28 +69,12 @@ pub fn full() -> Result<()> {
         println!("\n=== Example drivers that take longer");
         examples::build_and_show_long()
     });
-    let mut tests = tests();
+    let mut tests = test_programs::all();
     tests.env(FULL, "1");
     tests.arg("--test").args(FULL_ONLY);
-    run.tests("Tests with servers and other languages", tests);
+    run.tests("Tests with servers and other languages", vec![vec![tests]]);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
-}
-
-/// Tests that one program runs at once for each processor: most of them wait for a disk, a process or a time.
-const TESTS_FOR_EACH_PROCESSOR: usize = 2;
-
-/// The variable with the number of tests that run at once.
-const THREADS: &str = "RUST_TEST_THREADS";
-
-/// Runs all test programs; after a failure the others still run.
-fn tests() -> Command {
-    let mut tests = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
-    if env::var_os(THREADS).is_none() {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        tests.env(THREADS, (TESTS_FOR_EACH_PROCESSOR * processors).to_string());
-    }
-    tests
 }
 
 /// `cargo xtask guard`: runs only the test of the hot paths' instruction counts; with `save` it stores the new counts.

@@ -44,7 +44,9 @@ async fn fetch(address: &str, most: u64) -> anyhow::Result<Vec<u8>> {
         .with_no_client_auth();
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-    let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
+    // A connection that the server has closed meanwhile could keep a request until the time is over.
+    let mut client = Client::builder(TokioExecutor::new());
+    let client = client.pool_max_idle_per_host(0).build::<_, Empty<Bytes>>(connector);
     for _ in 0..=MAX_REDIRECTS {
         let request = Request::get(address.clone()).body(Empty::new())?;
         let response = client.request(request).await?;

@@ -1,9 +1,11 @@
 //! The upstream: one pool of connections, which never follows a redirect.
 
 mod base_url;
+mod connection;
 mod dot_segments;
 mod failure;
 mod message;
+mod pool;
 mod ranged;
 mod send_timeout;
 mod uri_reference;
@@ -17,20 +19,20 @@ use super::body::Body;
 use super::options::{Origin, Profile};
 use super::{body, tls, via};
 use bytes::Bytes;
+use connection::SendError;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, Version, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use message::{strip, well_formed};
+use pool::Pool;
 use send_timeout::SendProgress;
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The maximum number of connections that stay open for later requests; each uses a descriptor.
-const MOST_IDLE: usize = 32;
 
 /// The maximum number of header lines in a response.
 const MOST_HEADERS: usize = 512;
@@ -41,12 +43,10 @@ const MOST_HEADERS: usize = 512;
 /// removed, no URL outside the base path is requested, each wait has a timeout, and a request is repeated only if it is safe to do
 /// so. Dropping a response closes its connection, because the rest of the body is unread.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
-    /// The same, with a new connection for each request.
-    unpooled: Client<HttpsConnector<HttpConnector>, Body>,
-    /// The same, but it ignores malformed header lines, as browsers do. Ignored lines may have been about sharing, so the
-    /// cache does not store its responses.
-    lenient: Client<HttpsConnector<HttpConnector>, Body>,
+    connections: Arc<Pool>,
+    /// The same, but malformed header lines of responses are ignored, as browsers do. Ignored lines may have been about
+    /// sharing, so the cache does not store these responses.
+    lenient: Arc<Pool>,
     pub base: BaseUrl,
     /// Whether the upstream gets the Host that the client sent, or its own name.
     passes_host: bool,
@@ -64,23 +64,18 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_max_idle_per_host(MOST_IDLE)
+        let mut protocol = http1::Builder::new();
+        protocol
             // A response that browsers accept is not refused (RFC 9112, 5.1 and 5.2).
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_max_headers(MOST_HEADERS);
-        let client = builder.build(connector.clone());
-        let mut ignoring = builder.clone();
-        ignoring.http1_ignore_invalid_headers_in_responses(true);
-        let lenient = ignoring.build(connector.clone());
-        let unpooled = builder.pool_max_idle_per_host(0).build(connector);
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .max_headers(MOST_HEADERS);
         let (base, timeout) = (BaseUrl::new(origin.upstream.clone()), origin.upstream_timeout);
+        let connections = Pool::new(base.server(), connector.clone(), protocol.clone());
+        protocol.ignore_invalid_headers_in_responses(true);
+        let lenient = Pool::new(base.server(), connector, protocol);
         let passes_host = origin.profile == Profile::Glance;
-        Ok(Upstream { client, unpooled, lenient, base, passes_host, timeout })
+        Ok(Upstream { connections, lenient, base, passes_host, timeout })
     }
 
     /// Sends a GET with these headers.
@@ -110,17 +105,21 @@ impl Upstream {
         if !self.passes_host {
             request.headers_mut().remove(header::HOST);
         }
+        if !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, self.base.host()?);
+        }
         let can_be_repeated = request.body().is_end_stream() && is_idempotent(request.method());
         if !can_be_repeated {
-            return self.answer(&self.lenient, request).await.and_then(well_formed);
+            let answer = self.answer(request, |it| self.lenient.send(it)).await;
+            return answer.and_then(well_formed);
         }
         let again = copy(&request);
         // A request that changes something is not repeated after the first byte of a response, however malformed.
-        let client = if request.method().is_safe() { &self.client } else { &self.lenient };
-        let mut answer = self.answer(client, request).await;
+        let pool = if request.method().is_safe() { &self.connections } else { &self.lenient };
+        let mut answer = self.answer(request, |it| pool.send(it)).await;
         if let Err(UpstreamError::BrokeOff(reason)) = &answer {
             tracing::debug!(reason, "the request is sent again on a new connection");
-            answer = self.answer(&self.unpooled, copy(&again)).await;
+            answer = self.answer(copy(&again), |it| pool.send_on_new(it)).await;
         }
         match answer {
             Err(UpstreamError::Unreadable(reason)) if again.method().is_safe() => {
@@ -128,7 +127,8 @@ impl Upstream {
                     reason,
                     "the request is sent again; malformed header lines are ignored"
                 );
-                let mut answer = self.answer(&self.lenient, again).await.and_then(well_formed)?;
+                let answer = self.answer(again, |it| self.lenient.send(it)).await;
+                let mut answer = answer.and_then(well_formed)?;
                 answer.extensions_mut().insert(IsFramed(false));
                 Ok(answer)
             }
@@ -136,17 +136,20 @@ impl Upstream {
         }
     }
 
-    async fn answer(
+    /// The response to a request that `send` sends, if it arrives in time.
+    async fn answer<F>(
         &self,
-        client: &Client<HttpsConnector<HttpConnector>, Body>,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
+        send: impl FnOnce(Request<Body>) -> F,
+    ) -> Result<Response<Incoming>, UpstreamError>
+    where
+        F: Future<Output = Result<Response<Incoming>, SendError>>,
+    {
         let (sending, request) = SendProgress::watch(request);
-        let answer = tokio::select! {
-            answer = client.request(request) => answer,
-            () = sending.stalled_for(self.timeout) => return Err(UpstreamError::TimedOut),
-        };
-        answer.map_err(UpstreamError::from)
+        tokio::select! {
+            answer = send(request) => answer.map_err(UpstreamError::from),
+            () = sending.stalled_for(self.timeout) => Err(UpstreamError::TimedOut),
+        }
     }
 
     /// Reads a short body to its end: at most `most` bytes, within the upstream's timeout.

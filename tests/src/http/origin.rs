@@ -1,6 +1,7 @@
 //! A server that responds to each request as the test specifies, including invalid responses.
 
 use super::Request;
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,8 @@ pub struct Origin {
 struct Shared {
     requests: Mutex<Vec<Request>>,
     responder: Mutex<Arc<Responder>>,
-    connections: Mutex<Vec<TcpStream>>,
+    /// The open connections, by a number that is given only once.
+    connections: Mutex<BTreeMap<usize, TcpStream>>,
 }
 
 impl Origin {
@@ -37,14 +39,13 @@ impl Origin {
         let origin = Origin { address, shared };
         let listening = origin.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if let Ok(stream) = stream.try_clone() {
-                    lock(&listening.shared.connections).push(stream);
-                }
+            for (number, stream) in listener.incoming().enumerate() {
+                // A test whose origin does not respond would only show a timeout somewhere else.
+                let stream = stream.expect("the origin accepts each connection");
                 let origin = listening.clone();
                 thread::spawn(move || {
-                    let _ = origin.serve(&stream);
-                    let _ = stream.shutdown(Shutdown::Both);
+                    let connection = OpenConnection::new(&origin, number, &stream);
+                    let _ = connection.origin.serve(&stream);
                 });
             }
         });
@@ -87,7 +88,7 @@ impl Origin {
 
     /// Closes all its connections.
     pub fn close_connections(&self) {
-        for stream in lock(&self.shared.connections).drain(..) {
+        for stream in lock(&self.shared.connections).values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -102,6 +103,28 @@ impl Origin {
             responder(&request, &mut output)?;
         }
         Ok(())
+    }
+}
+
+/// A connection that the origin can close; it is closed when this is dropped, even if the responder panics.
+struct OpenConnection<'a> {
+    origin: &'a Origin,
+    number: usize,
+}
+
+impl OpenConnection<'_> {
+    fn new<'a>(origin: &'a Origin, number: usize, stream: &TcpStream) -> OpenConnection<'a> {
+        let stream = stream.try_clone().expect("a descriptor is free");
+        lock(&origin.shared.connections).insert(number, stream);
+        OpenConnection { origin, number }
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        if let Some(stream) = lock(&self.origin.shared.connections).remove(&self.number) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::dot_segments::may_leave_base;
 use super::failure::UpstreamError;
 use super::uri_reference;
 use hyper::Uri;
+use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
 
 /// The base URL of all images.
@@ -38,7 +39,19 @@ impl BaseUrl {
         (is_same_server && target.starts_with('/')).then(|| target.to_owned())
     }
 
-    /// The URL of a path below the upstream's.
+    /// The Host field of a request: the server, with its port unless it is the scheme's default.
+    pub fn host(&self) -> Result<HeaderValue, UpstreamError> {
+        let server = canonical_server(&self.url);
+        let host = server.split_once("://").map_or("", |(_, host)| host);
+        HeaderValue::from_str(host).map_err(|_| UpstreamError::Malformed)
+    }
+
+    /// The scheme and the server.
+    pub fn server(&self) -> Uri {
+        self.url.clone()
+    }
+
+    /// The target of a request for a path below the upstream's.
     pub fn join(&self, path_and_query: &str) -> Result<Uri, UpstreamError> {
         let base = self.url.path().trim_end_matches('/');
         let path = path_and_query.split('?').next().unwrap_or_default();
@@ -46,9 +59,7 @@ impl BaseUrl {
             return Err(UpstreamError::Malformed);
         }
         let target = format!("{base}{path_and_query}").parse::<PathAndQuery>();
-        let mut parts = self.url.clone().into_parts();
-        parts.path_and_query = Some(target.map_err(|_| UpstreamError::Malformed)?);
-        Uri::from_parts(parts).map_err(|_| UpstreamError::Malformed)
+        Ok(target.map_err(|_| UpstreamError::Malformed)?.into())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why the upstream gave no response.
 
+use super::connection::SendError;
 use crate::timeout_body::SenderTimeout;
 use anyhow::Chain;
-use hyper_util::client::legacy;
 use std::io;
 
 /// Why the upstream gave no response.
@@ -28,21 +28,21 @@ pub enum UpstreamError {
     TimedOut,
 }
 
-impl From<legacy::Error> for UpstreamError {
-    fn from(error: legacy::Error) -> UpstreamError {
-        let words: Vec<String> = Chain::new(&error).map(ToString::to_string).collect();
+impl From<SendError> for UpstreamError {
+    fn from(error: SendError) -> UpstreamError {
+        let causes = || Chain::new(&*error.cause);
+        let words: Vec<String> = causes().map(ToString::to_string).collect();
         let words = words.join(": ");
         // The client did not send the body in time.
-        let is_of_client = Chain::new(&error).any(|cause| cause.is::<SenderTimeout>());
+        let is_of_client = causes().any(|cause| cause.is::<SenderTimeout>());
         let is_time_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
         if is_of_client {
             UpstreamError::ClientStalled
-        } else if Chain::new(&error).any(|it| it.downcast_ref().is_some_and(is_time_out)) {
+        } else if causes().any(|it| it.downcast_ref().is_some_and(is_time_out)) {
             UpstreamError::TimedOut
-        } else if error.is_connect() {
+        } else if error.is_unreachable {
             UpstreamError::Unreachable(words)
-        } else if Chain::new(&error).any(|it| it.downcast_ref().is_some_and(hyper::Error::is_parse))
-        {
+        } else if causes().any(|it| it.downcast_ref().is_some_and(hyper::Error::is_parse)) {
             UpstreamError::Unreadable(words)
         } else {
             UpstreamError::BrokeOff(words)

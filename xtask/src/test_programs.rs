@@ -1,0 +1,62 @@
+//! The commands that run all test programs of the workspace, in two series that run at the same time.
+
+use crate::command::{cargo, metadata};
+use anyhow::{Result, bail};
+use std::env;
+use std::process::Command;
+use std::thread;
+
+/// Tests that one program runs at once for each processor: most of them wait for a disk, a process or a time.
+const TESTS_FOR_EACH_PROCESSOR: usize = 2;
+
+/// The variable with the number of tests that run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// The programs whose tests mostly wait for a server, a client or a time. They run beside the others.
+const WAITING: [&str; 2] = ["glance", "serve"];
+
+/// A `cargo test` of the whole workspace; after a failure its other programs still run.
+pub fn all() -> Command {
+    let mut tests = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
+    if env::var_os(THREADS).is_none() {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        tests.env(THREADS, (TESTS_FOR_EACH_PROCESSOR * processors).to_string());
+    }
+    tests
+}
+
+/// Builds all test programs.
+pub fn build() -> Command {
+    let mut build = all();
+    build.arg("--no-run");
+    build
+}
+
+/// All test programs and the examples in the documentation: the commands of one series run one after the other.
+pub fn series() -> Result<[Vec<Command>; 2]> {
+    let names = integration_tests()?;
+    if let Some(missing) = WAITING.iter().find(|name| !names.iter().any(|it| it == *name)) {
+        bail!("no test program is named {missing}");
+    }
+    let (mut waiting, mut others, mut examples) = (all(), all(), all());
+    others.args(["--lib", "--bins"]);
+    for name in &names {
+        let series = if WAITING.contains(&&**name) { &mut waiting } else { &mut others };
+        series.args(["--test", name]);
+    }
+    examples.arg("--doc");
+    Ok([vec![others, examples], vec![waiting]])
+}
+
+/// The names of the workspace's integration tests.
+fn integration_tests() -> Result<Vec<String>> {
+    let metadata = metadata()?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let mut names: Vec<String> =
+        tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
