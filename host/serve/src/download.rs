@@ -44,7 +44,7 @@ async fn fetch(address: &str, most: u64) -> anyhow::Result<Vec<u8>> {
         .with_no_client_auth();
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-    // A connection that the server has closed meanwhile could keep a request until the time is over.
+    // Each request has its own connection: one that the server closes just then could keep a request until the time is over.
     let mut client = Client::builder(TokioExecutor::new());
     let client = client.pool_max_idle_per_host(0).build::<_, Empty<Bytes>>(connector);
     for _ in 0..=MAX_REDIRECTS {

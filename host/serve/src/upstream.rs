@@ -1,4 +1,4 @@
-//! The upstream: one pool of connections, which never follows a redirect.
+//! The upstream: its connections, and the rules for each request to it. It never follows a redirect.
 
 mod base_url;
 mod connection;

@@ -42,11 +42,8 @@ impl Origin {
             for (number, stream) in listener.incoming().enumerate() {
                 // A test whose origin does not respond would only show a timeout somewhere else.
                 let stream = stream.expect("the origin accepts each connection");
-                let origin = listening.clone();
-                thread::spawn(move || {
-                    let connection = OpenConnection::new(&origin, number, &stream);
-                    let _ = connection.origin.serve(&stream);
-                });
+                let connection = OpenConnection::new(listening.clone(), number, &stream);
+                thread::spawn(move || connection.origin.serve(&stream));
             }
         });
         origin
@@ -107,20 +104,20 @@ impl Origin {
 }
 
 /// A connection that the origin can close; it is closed when this is dropped, even if the responder panics.
-struct OpenConnection<'a> {
-    origin: &'a Origin,
+struct OpenConnection {
+    origin: Origin,
     number: usize,
 }
 
-impl OpenConnection<'_> {
-    fn new<'a>(origin: &'a Origin, number: usize, stream: &TcpStream) -> OpenConnection<'a> {
+impl OpenConnection {
+    fn new(origin: Origin, number: usize, stream: &TcpStream) -> OpenConnection {
         let stream = stream.try_clone().expect("a descriptor is free");
         lock(&origin.shared.connections).insert(number, stream);
         OpenConnection { origin, number }
     }
 }
 
-impl Drop for OpenConnection<'_> {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         if let Some(stream) = lock(&self.origin.shared.connections).remove(&self.number) {
             let _ = stream.shutdown(Shutdown::Both);

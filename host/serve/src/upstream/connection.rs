@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 pub struct UpstreamConnection {
     requests: SendRequest<Body>,
     task: JoinHandle<()>,
+    is_new: bool,
 }
 
 /// Why a request has no response.
@@ -37,10 +38,10 @@ impl UpstreamConnection {
                 tracing::debug!(%error, "a connection to the upstream ended");
             }
         });
-        Ok(UpstreamConnection { requests, task })
+        Ok(UpstreamConnection { requests, task, is_new: true })
     }
 
-    /// Sends a request. Also returns the connection if it is still open.
+    /// Sends a request. Also returns the connection, unless it has ended.
     ///
     /// The task may end at the very moment at which the request is put into its queue: tokio's `mpsc` channel then keeps the
     /// request until the sender is dropped. So the sender is dropped when the task has ended, and the request comes back.
@@ -51,12 +52,21 @@ impl UpstreamConnection {
         let mut response = std::pin::pin!(self.requests.try_send_request(request));
         tokio::select! {
             biased;
-            response = &mut response => Ok((response?, Some(self))),
+            response = &mut response => {
+                let response = response?;
+                self.is_new = false;
+                Ok((response, Some(self)))
+            }
             _ = &mut self.task => {
                 drop(self.requests);
                 Ok((response.await?, None))
             }
         }
+    }
+
+    /// Whether it has served no request yet.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether the next request can be sent.
@@ -114,17 +124,18 @@ mod tests {
         let send = || {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
             let runtime = runtime.worker_threads(2).enable_time().build().expect("a runtime");
-            runtime.block_on(send_to_closing_servers());
+            runtime.block_on(send_to_closing_servers())
         };
-        std::thread::scope(|scope| {
-            for _ in 0..SENDERS {
-                scope.spawn(send);
-            }
+        let unsent: usize = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(send)).collect();
+            senders.into_iter().map(|it| it.join().expect("none waits for ever")).sum()
         });
+        assert!(unsent > 0, "the servers closed every connection too late");
     }
 
-    async fn send_to_closing_servers() {
-        let protocol = http1::Builder::new();
+    /// Returns how many requests came back unsent.
+    async fn send_to_closing_servers() -> usize {
+        let (protocol, mut unsent) = (http1::Builder::new(), 0);
         for round in 0..ROUNDS {
             let (client, server) = tokio::io::duplex(1024);
             let connection = UpstreamConnection::open(&protocol, TokioIo::new(client));
@@ -136,8 +147,13 @@ mod tests {
             }
             let sending = connection.send(Request::new(body::full("five!")));
             let sent = tokio::time::timeout(Duration::from_secs(10), sending).await;
-            assert!(sent.is_ok_and(|sent| sent.is_err()), "round {round}");
+            match sent {
+                Ok(Err(error)) => unsent += usize::from(error.unsent.is_some()),
+                Ok(Ok(_)) => panic!("round {round}: nobody sent a response"),
+                Err(_) => panic!("round {round}: it still waits"),
+            }
             closing.await.expect("it does not panic");
         }
+        unsent
     }
 }

@@ -7,14 +7,16 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tower_service::Service;
 
 /// The maximum number of connections that stay open for later requests; each uses a descriptor.
 const MOST_IDLE: usize = 32;
 
-/// How long a connection stays open for later requests.
+/// An idle connection is not used after this time, and is closed after at most twice this time.
 const IDLE: Duration = Duration::from_secs(90);
 
 /// Connections to one server.
@@ -27,6 +29,8 @@ pub struct Pool {
     connector: HttpsConnector<HttpConnector>,
     protocol: http1::Builder,
     idle: Mutex<IdleConnections>,
+    /// Wakes a request that waits for a connection when one becomes idle.
+    returned: Notify,
 }
 
 #[derive(Default)]
@@ -48,21 +52,24 @@ impl Pool {
         connector: HttpsConnector<HttpConnector>,
         protocol: http1::Builder,
     ) -> Arc<Pool> {
-        Arc::new(Pool { server, connector, protocol, idle: Mutex::default() })
+        let (idle, returned) = (Mutex::default(), Notify::new());
+        Arc::new(Pool { server, connector, protocol, idle, returned })
     }
 
-    /// Sends a request on an idle connection, or else on a new one.
+    /// Sends a request on an idle connection, or else on the connection that is available first: a new one, or one that becomes
+    /// idle. A request of any method that comes back unsent from a connection that was used before is sent on the next one.
     pub async fn send(
         self: &Arc<Self>,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        while let Some(connection) = self.take() {
+        loop {
+            let connection = self.connection().await?;
+            let is_new = connection.is_new();
             match self.send_on(connection, request).await {
-                Err(SendError { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(SendError { unsent: Some(unsent), .. }) if !is_new => request = *unsent,
                 result => return result,
             }
         }
-        self.send_on_new(request).await
     }
 
     /// Sends a request on a new connection.
@@ -70,10 +77,31 @@ impl Pool {
         self: &Arc<Self>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        let io = self.connector.clone().call(self.server.clone()).await;
-        let io = io.map_err(SendError::unreachable)?;
-        let connection = UpstreamConnection::open(&self.protocol, io).await?;
+        let connection = self.connect().await?;
         self.send_on(connection, request).await
+    }
+
+    async fn connection(&self) -> Result<UpstreamConnection, SendError> {
+        let mut connecting = pin!(self.connect());
+        loop {
+            // From here on a connection that becomes idle wakes this request.
+            let mut returned = pin!(self.returned.notified());
+            returned.as_mut().enable();
+            if let Some(idle) = self.take() {
+                return Ok(idle);
+            }
+            tokio::select! {
+                connected = &mut connecting => {
+                    return connected.or_else(|error| self.take().ok_or(error));
+                }
+                () = returned => {}
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<UpstreamConnection, SendError> {
+        let stream = self.connector.clone().call(self.server.clone()).await;
+        UpstreamConnection::open(&self.protocol, stream.map_err(SendError::unreachable)?).await
     }
 
     async fn send_on(
@@ -112,6 +140,7 @@ impl Pool {
             return;
         }
         idle.connections.push(Idle { connection, since: Instant::now() });
+        self.returned.notify_one();
         if !std::mem::replace(&mut idle.are_watched, true) {
             tokio::spawn(Arc::clone(self).close_unused());
         }
