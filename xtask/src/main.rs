@@ -14,6 +14,7 @@ mod optional;
 mod paths;
 mod plots;
 mod run;
+mod series;
 mod steps;
 mod structure;
 mod test_programs;

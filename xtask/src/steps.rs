@@ -2,8 +2,10 @@
 
 use crate::command::{cargo, step};
 use crate::run::Run;
+use crate::series::Series;
 use crate::{drivers, examples, fuzz, layers, optional, paths, structure, test_programs};
 use anyhow::Result;
+use std::process::Command;
 
 /// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
@@ -40,25 +42,33 @@ pub fn test() -> Result<()> {
     run.check("Paths below the cache", paths::check);
     run.check("Structure of the sources", structure::check);
     run.check("Layers of the host", layers::check);
-    let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
-    lints.args(["--locked", "--", "-D", "warnings"]);
-    run.command("Lints", lints);
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
-    doc.env("RUSTDOCFLAGS", "-Dwarnings");
-    run.command("Documentation", doc);
     run.check("Dependencies", optional::deny);
     run.check("Book", optional::book);
     run.check("Example drivers", || {
         println!("\n=== Example drivers in other languages");
         examples::build_and_show()
     });
-    if run.tests("Build of the tests", vec![vec![test_programs::build()]]) {
+    let mut series = vec![Series::beside("the lints and the documentation", vec![lints(), doc()])];
+    if run.series("Build of the tests", vec![Series::new("it", vec![test_programs::build()])]) {
         match test_programs::series() {
-            Ok(series) => _ = run.tests("Tests", series.into()),
+            Ok(tests) => drop(series.splice(0..0, tests)),
             Err(error) => run.check("Tests", || Err(error)),
         }
     }
+    run.series("Tests, lints and documentation", series);
     run.finish()
+}
+
+fn lints() -> Command {
+    let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+    lints.args(["--locked", "--", "-D", "warnings"]);
+    lints
+}
+
+fn doc() -> Command {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
+    doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    doc
 }
 
 /// `cargo xtask test --full`: the tests that `cargo xtask test` omits because they need another language or much time.
@@ -72,7 +82,10 @@ pub fn full() -> Result<()> {
     let mut tests = test_programs::all();
     tests.env(FULL, "1");
     tests.arg("--test").args(FULL_ONLY);
-    run.tests("Tests with servers and other languages", vec![vec![tests]]);
+    run.series(
+        "Tests with servers and other languages",
+        vec![Series::new("the tests", vec![tests])],
+    );
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
 }

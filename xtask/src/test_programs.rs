@@ -1,6 +1,7 @@
 //! The commands that run all test programs of the workspace, in two series that run at the same time.
 
 use crate::command::{cargo, metadata};
+use crate::series::Series;
 use anyhow::{Result, bail};
 use std::env;
 use std::process::Command;
@@ -33,7 +34,7 @@ pub fn build() -> Command {
 }
 
 /// All test programs and the examples in the documentation: the commands of one series run one after the other.
-pub fn series() -> Result<[Vec<Command>; 2]> {
+pub fn series() -> Result<[Series; 2]> {
     let names = integration_tests()?;
     if let Some(missing) = WAITING.iter().find(|name| !names.iter().any(|it| it == *name)) {
         bail!("no test program is named {missing}");
@@ -41,11 +42,12 @@ pub fn series() -> Result<[Vec<Command>; 2]> {
     let (mut waiting, mut others, mut examples) = (all(), all(), all());
     others.args(["--lib", "--bins"]);
     for name in &names {
-        let series = if WAITING.contains(&&**name) { &mut waiting } else { &mut others };
-        series.args(["--test", name]);
+        let program = if WAITING.contains(&&**name) { &mut waiting } else { &mut others };
+        program.args(["--test", name]);
     }
     examples.arg("--doc");
-    Ok([vec![others, examples], vec![waiting]])
+    let others = Series::new("most tests", vec![others, examples]);
+    Ok([others, Series::new("the tests that wait", vec![waiting])])
 }
 
 /// The names of the workspace's integration tests.
@@ -53,7 +55,7 @@ fn integration_tests() -> Result<Vec<String>> {
     let metadata = metadata()?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let tests = targets.filter(|target| target["kind"][0] == "test" && target["test"] == true);
     let mut names: Vec<String> =
         tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
     names.sort();
