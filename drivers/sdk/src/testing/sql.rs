@@ -34,14 +34,24 @@ pub fn query(statement: &Statement) -> Result<QueryResult, Error> {
 pub fn execute_all(statements: &[Statement]) -> Result<Vec<u64>, Error> {
     with(|state| {
         let transaction = state.database.transaction().map_err(words)?;
-        let changed: Result<Vec<u64>, Error> =
-            statements.iter().map(|statement| run(&transaction, statement)).collect();
+        let run_one = |(number, statement)| {
+            run(&transaction, statement).map_err(|error| of_statement(number, error))
+        };
+        let changed: Result<Vec<u64>, Error> = (1..).zip(statements).map(run_one).collect();
         match &changed {
             Ok(_) => transaction.commit().map_err(words)?,
             Err(_) => transaction.rollback().map_err(words)?,
         }
         changed
     })
+}
+
+/// The error of one statement of several, as the host returns it.
+fn of_statement(number: usize, error: Error) -> Error {
+    match error {
+        Error::Other(words) => Error::Other(format!("statement {number}: {words}")),
+        error => error,
+    }
 }
 
 fn run(connection: &Connection, statement: &Statement) -> Result<u64, Error> {

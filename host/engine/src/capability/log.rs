@@ -1,6 +1,8 @@
 //! The capability `log`: messages for the operator, limited in length and number.
 
+use super::sql::SqlFailure;
 use crate::bindings::image_cache::driver::log as wit;
+use crate::bindings::image_cache::driver::sql::Statement;
 use image_cache_model::printable;
 use std::time::{Duration, Instant};
 
@@ -78,6 +80,25 @@ impl Log {
             wit::Level::Warn => tracing::warn!(target: TARGET, driver, "{message}"),
             wit::Level::Error => tracing::error!(target: TARGET, driver, "{message}"),
         }
+    }
+
+    /// A statement failed; these are all of its call. The host writes this line, so it does not count as one of the driver's.
+    pub fn statement_failed(&self, failure: &SqlFailure, statements: &[Statement]) {
+        if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
+            return;
+        }
+        let SqlFailure { number, why } = failure;
+        let failed = match (number, statements) {
+            (Some(number), _) => statements.get(number - 1),
+            (None, [one]) => Some(one),
+            // The transaction failed as a whole.
+            (None, _) => None,
+        };
+        let number = number.map(|number| format!(" {number} of {}", statements.len()));
+        let sql = failed.map_or("", |it| &it.sql);
+        let words = format!("SQL statement{} failed: {why}: {sql}", number.unwrap_or_default());
+        let (driver, words) = (self.driver.as_str(), printable(&words, MAX_MESSAGE));
+        tracing::debug!(target: TARGET, driver, "{words}");
     }
 
     fn begin_second(&mut self, now: Instant) {

@@ -48,6 +48,15 @@ pub enum DatabasePath {
     OfDriver(String),
 }
 
+/// Why a statement failed, for the driver's author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlFailure {
+    /// Its number in an `execute-all`, from 1.
+    pub number: Option<usize>,
+    /// What is wrong.
+    pub why: String,
+}
+
 /// A driver's database, opened at first use.
 ///
 /// [`begin_call`](Self::begin_call) and [`end_call`](Self::end_call) enclose each call of the driver. The connection stays open
@@ -71,6 +80,8 @@ pub struct Database {
     corruption: Option<String>,
     /// Whether another process had the database locked in this call.
     was_busy: bool,
+    /// Why the last statement failed, until it is taken.
+    failure: Option<SqlFailure>,
     /// The file that SQLite found corrupt, until it is quarantined.
     found_corrupt: Option<DatabaseIdentity>,
     /// A file that SQLite found corrupt, but not at the second check; it is not checked again.
@@ -112,6 +123,7 @@ impl Database {
             file_checked_before_call: false,
             corruption: None,
             was_busy: false,
+            failure: None,
             found_corrupt: None,
             found_sound: None,
             owner: None,
@@ -170,8 +182,14 @@ impl Database {
         self.corruption.as_deref()
     }
 
+    /// Why the last statement failed, if it did; the error of the interface often has no text. None if another process had the
+    /// database locked, or if there was no space.
+    pub fn take_failure(&mut self) -> Option<SqlFailure> {
+        self.failure.take()
+    }
+
     pub fn execute(&mut self, statement: &wit::Statement) -> Result<u64, CapabilityError> {
-        execute::check(statement)?;
+        self.checked(|| execute::check(statement))?;
         self.run(|open| open.execute(statement))
     }
 
@@ -179,7 +197,7 @@ impl Database {
         &mut self,
         statement: &wit::Statement,
     ) -> Result<wit::QueryResult, CapabilityError> {
-        execute::check(statement)?;
+        self.checked(|| execute::check(statement))?;
         self.run(|open| open.query(statement))
     }
 
@@ -187,11 +205,15 @@ impl Database {
         &mut self,
         statements: &[wit::Statement],
     ) -> Result<Vec<u64>, CapabilityError> {
-        if statements.len() > MAX_STATEMENTS {
-            return Err(CapabilityError::TooLarge);
-        }
-        statements.iter().try_for_each(execute::check)?;
+        self.checked(|| execute::check_all(statements))?;
         self.run(|open| open.execute_all(statements))
+    }
+
+    fn checked(
+        &mut self,
+        check: impl FnOnce() -> Result<(), SqlFault>,
+    ) -> Result<(), CapabilityError> {
+        check().map_err(|fault| self.note_fault(fault))
     }
 
     /// Runs statements on the open database. If SQLite counts memory for the whole process ([`memory`]), another statement can use up
@@ -203,9 +225,9 @@ impl Database {
         let mut until = None;
         loop {
             match self.open().and_then(&work) {
-                Err(SqlFault::Sqlite(error))
+                Err(fault)
                     if self.is_built_in
-                        && may_be_of_others(&error)
+                        && fault.sqlite().is_some_and(may_be_of_others)
                         && !self.deadline.passed()
                         && Instant::now()
                             < *until.get_or_insert_with(|| Instant::now() + MEMORY_PATIENCE) =>
@@ -228,7 +250,8 @@ impl Database {
             let open = self.place.open(self.disk_share, &self.deadline)?;
             // Checked after it was opened: if another driver claims it later, its file is replaced, which every call detects.
             if !self.is_still_ours() {
-                return Err(CapabilityError::Denied.into());
+                let why = "the database belongs to another driver";
+                return Err(SqlFault::refused(CapabilityError::Denied, why));
             }
             self.configured_on = Some(open.identity);
             self.open = Some(open);
@@ -238,15 +261,40 @@ impl Database {
         Ok(open)
     }
 
-    /// The interface's error for a fault; notes a corrupt or busy database.
+    /// The interface's error for a fault; notes a corrupt or busy database, and why the statement failed.
     fn note_fault(&mut self, fault: SqlFault) -> CapabilityError {
-        let error = match fault {
-            SqlFault::Answer(error) => return error,
-            SqlFault::Sqlite(error) => error,
+        let (number, fault) = match fault {
+            SqlFault::OfStatement(number, fault) => (Some(number), *fault),
+            fault => (None, fault),
         };
+        let (error, why) = self.error_for(fault);
+        self.failure = match error {
+            CapabilityError::Busy | CapabilityError::Full => None,
+            _ => Some(SqlFailure { number, why }),
+        };
+        match (error, number) {
+            (CapabilityError::Other(words), Some(number)) => {
+                CapabilityError::Other(format!("statement {number}: {words}"))
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The interface's error for a fault of one statement, and what is wrong.
+    fn error_for(&mut self, fault: SqlFault) -> (CapabilityError, String) {
+        let words = printable(&self.place.without_paths(&fault.why()), 500);
+        let error = match fault {
+            SqlFault::Answer(error) | SqlFault::Refused(error, _) => error,
+            SqlFault::Sqlite(error) => self.error_of_sqlite(&error),
+            SqlFault::OfStatement(_, fault) => return self.error_for(*fault),
+        };
+        (error, words)
+    }
+
+    fn error_of_sqlite(&mut self, error: &rusqlite::Error) -> CapabilityError {
         // A guest must not learn a path, not even from an error's text.
         let words = printable(&self.place.without_paths(&error.to_string()), 500);
-        if is_full(&error) {
+        if is_full(error) {
             return CapabilityError::Full;
         }
         match error.sqlite_error_code() {

@@ -21,23 +21,21 @@ impl Database {
     pub fn claim(&mut self, owner: Owner) -> io::Result<Option<SetAside>> {
         let Place::File { directory, path } = &self.place else { return Ok(None) };
         let _one_at_a_time = lock_database_files(directory)?;
-        let aside = match self.noted()? {
+        let noted = self.noted()?;
+        let aside = match &noted {
             Some(other) if !other.is_same(&owner) => {
                 let location = Location::find(directory, path)?;
                 let path = match location.identity()? {
                     Some(_) => Some(location.move_into_own(directory, "of-another-driver")?),
                     None => None,
                 };
-                Some(SetAside { owner: other, path })
+                Some(SetAside { owner: other.clone(), path })
             }
-            // A note with an author is not replaced by one without.
-            Some(noted) if noted == owner || owner.author.is_none() => None,
-            _ => {
-                self.write_note(&owner)?;
-                None
-            }
+            _ => None,
         };
-        if aside.is_some() {
+        // A note with an author is not replaced by one without.
+        let is_known = |noted: Owner| noted == owner || owner.author.is_none();
+        if aside.is_some() || !noted.is_some_and(is_known) {
             self.write_note(&owner)?;
         }
         (self.open, self.configured_on, self.file_checked) = (None, None, false);

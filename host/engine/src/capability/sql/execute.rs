@@ -27,20 +27,42 @@ const PREPARE_AGAIN: u32 = 20;
 const MAX_RESULT: usize = 8 << 20;
 
 /// Refuses a statement that is too large before SQLite parses it.
-pub(super) fn check(statement: &wit::Statement) -> Result<(), CapabilityError> {
-    let longest = statement.parameters.iter().map(|value| match value {
+pub(super) fn check(statement: &wit::Statement) -> Result<(), SqlFault> {
+    let too_large = |what, most| {
+        Err(SqlFault::refused(CapabilityError::TooLarge, format!("{what}; at most {most}")))
+    };
+    if statement.sql.len() > MAX_SQL {
+        return too_large(format!("its text has {} bytes", statement.sql.len()), MAX_SQL);
+    }
+    if statement.parameters.len() > MAX_PARAMETERS {
+        let count = statement.parameters.len();
+        return too_large(format!("it has {count} parameters"), MAX_PARAMETERS);
+    }
+    let lengths = statement.parameters.iter().map(|value| match value {
         wit::Value::Text(text) => text.len(),
         wit::Value::Blob(blob) => blob.len(),
         _ => 0,
     });
-    let too_long = longest.max().is_some_and(|length| length > MAX_VALUE as usize);
-    if statement.sql.len() > MAX_SQL || statement.parameters.len() > MAX_PARAMETERS || too_long {
-        return Err(CapabilityError::TooLarge);
+    let longest = lengths.max().unwrap_or(0);
+    if longest > MAX_VALUE as usize {
+        return too_large(format!("a parameter has {longest} bytes"), MAX_VALUE as usize);
     }
     if statement.sql.contains('\0') {
-        return Err(CapabilityError::InvalidArgument);
+        return Err(SqlFault::refused(CapabilityError::InvalidArgument, "its text contains a NUL"));
     }
     Ok(())
+}
+
+/// The same for statements of one transaction.
+pub(super) fn check_all(statements: &[wit::Statement]) -> Result<(), SqlFault> {
+    if statements.len() > MAX_STATEMENTS {
+        let why = format!("{} statements; at most {MAX_STATEMENTS}", statements.len());
+        return Err(SqlFault::Refused(CapabilityError::TooLarge, why));
+    }
+    let of = |number, fault| SqlFault::OfStatement(number, Box::new(fault));
+    (1..)
+        .zip(statements)
+        .try_for_each(|(number, one)| check(one).map_err(|fault| of(number, fault)))
 }
 
 impl OpenDatabase {
@@ -70,7 +92,7 @@ impl OpenDatabase {
             interrupt.as_host(move || connection.transaction_with_behavior(immediate))?;
         let mut runner = Runner { connection: &transaction, interrupt, prepared };
         let changed: Result<Vec<u64>, SqlFault> =
-            statements.iter().map(|one| runner.run(one, Runner::execute)).collect();
+            (1..).zip(statements).map(|(number, one)| runner.run_one(number, one)).collect();
         let is_changed = changed.is_ok();
         let ended = interrupt
             .as_host(|| if is_changed { transaction.commit() } else { transaction.rollback() });
@@ -125,6 +147,12 @@ impl<'a> Runner<'a> {
         answer
     }
 
+    /// Executes a statement of several; its fault has its number.
+    fn run_one(&mut self, number: usize, statement: &wit::Statement) -> Result<u64, SqlFault> {
+        let changed = self.run(statement, Runner::execute);
+        changed.map_err(|fault| SqlFault::OfStatement(number, Box::new(fault)))
+    }
+
     /// Executes a statement; returns the number of changed rows.
     fn execute(&mut self, statement: &wit::Statement) -> Result<u64, SqlFault> {
         let mut prepared = self.prepare(statement)?;
@@ -141,7 +169,8 @@ impl<'a> Runner<'a> {
         let mut prepared = self.prepare(statement)?;
         // If its result were too large, its changes would remain nevertheless.
         if !prepared.readonly() {
-            return Err(CapabilityError::InvalidArgument.into());
+            let error = CapabilityError::InvalidArgument;
+            return Err(SqlFault::refused(error, "a query cannot write: execute it"));
         }
         let columns = columns(&prepared)?;
         let mut result = wit::QueryResult { rows: Vec::new(), columns };
@@ -150,7 +179,8 @@ impl<'a> Runner<'a> {
         while let Some(row) = rows.next()? {
             let values = values(row, width, &mut bytes)?;
             if result.rows.len() == MAX_ROWS || bytes > MAX_RESULT {
-                return Err(CapabilityError::TooLarge.into());
+                let why = format!("its result has more than {MAX_ROWS} rows or {MAX_RESULT} bytes");
+                return Err(SqlFault::Refused(CapabilityError::TooLarge, why));
             }
             result.rows.push(values);
         }
@@ -162,17 +192,24 @@ impl<'a> Runner<'a> {
         let Runner { connection, interrupt, prepared } = self;
         // Many short statements form one long call, and none of them is ever interrupted.
         if interrupt.deadline.passed() {
-            return Err(CapabilityError::TooLarge.into());
+            return Err(SqlFault::refused(CapabilityError::TooLarge, "the call's time is over"));
         }
         if interrupt.transaction_is_full() {
             return Err(CapabilityError::Full.into());
         }
         let mut prepared = match prepared.statement(connection, interrupt, &statement.sql) {
-            Err(_) if called_too_much(interrupt) => return Err(CapabilityError::TooLarge.into()),
+            Err(_) if called_too_much(interrupt) => {
+                let why = "it calls too many functions: at most 500, where instr, replace, like and glob count as 125";
+                return Err(SqlFault::refused(CapabilityError::TooLarge, why));
+            }
             made => made?,
         };
         if may_define(&statement.sql) && self.schema_is_full(&statement.sql)? {
-            return Err(CapabilityError::TooLarge.into());
+            let why = format!(
+                "the schema would have more than {MAX_SCHEMA} tables, indexes, views and triggers, or more than \
+                 {MAX_SCHEMA_TEXT} bytes of definitions"
+            );
+            return Err(SqlFault::Refused(CapabilityError::TooLarge, why));
         }
         bind(&mut prepared, &statement.parameters)?;
         self.interrupt.begin_statement();
@@ -191,8 +228,10 @@ impl<'a> Runner<'a> {
 }
 
 fn bind(statement: &mut Statement<'_>, parameters: &[wit::Value]) -> Result<(), SqlFault> {
-    if statement.parameter_count() != parameters.len() {
-        return Err(CapabilityError::InvalidArgument.into());
+    let (asked, passed) = (statement.parameter_count(), parameters.len());
+    if asked != passed {
+        let why = format!("it has {asked} parameters, and {passed} values were passed");
+        return Err(SqlFault::Refused(CapabilityError::InvalidArgument, why));
     }
     for (index, value) in (1..).zip(parameters) {
         let value = match value {

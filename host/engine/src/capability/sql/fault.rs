@@ -6,10 +6,44 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE};
 
 /// Why a statement was not executed.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
 pub(super) enum SqlFault {
+    #[error(transparent)]
     Answer(#[from] CapabilityError),
+    /// The host refused it, for the reason in this text.
+    #[error("{1}")]
+    Refused(CapabilityError, String),
+    #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// The fault of one statement of several; they are counted from 1.
+    #[error("statement {0}: {1}")]
+    OfStatement(usize, Box<SqlFault>),
+}
+
+impl SqlFault {
+    /// The text states what is wrong, for the driver's author.
+    pub fn refused(error: CapabilityError, why: impl Into<String>) -> SqlFault {
+        SqlFault::Refused(error, why.into())
+    }
+
+    /// What is wrong, without the statement's text.
+    pub fn why(&self) -> String {
+        match self {
+            SqlFault::Answer(CapabilityError::Other(words)) => words.clone(),
+            SqlFault::Sqlite(rusqlite::Error::SqlInputError { msg, offset, .. }) => {
+                format!("{msg} at offset {offset}")
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// SQLite's error, if it is one.
+    pub fn sqlite(&self) -> Option<&rusqlite::Error> {
+        match self {
+            SqlFault::Sqlite(error) => Some(error),
+            SqlFault::OfStatement(_, fault) => fault.sqlite(),
+            SqlFault::Answer(_) | SqlFault::Refused(..) => None,
+        }
+    }
 }
 
 /// Whether there is no space for the database or for SQLite's side files: the log, and the log's index.

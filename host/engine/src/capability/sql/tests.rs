@@ -193,6 +193,44 @@ fn an_invalid_statement_is_an_invalid_argument_or_has_a_message() {
 }
 
 #[test]
+fn a_failed_statement_is_named_with_what_is_wrong() {
+    let mut records = records();
+    let database = &mut records.database;
+    let good = || text("INSERT INTO t VALUES (NULL, 'x')");
+    for (failing, expected, why) in [
+        (text("CREATE TABLE a(x); DROP TABLE t"), "invalid-argument", "Multiple statements"),
+        (text("SELECT 1"), "invalid-argument", "returned results"),
+        (text("INSERT INTO t VALUES (?, ?)"), "invalid-argument", "2 parameters, and 0 values"),
+        (text("INSERT INTO t VALUES (1, '\0')"), "invalid-argument", "NUL"),
+        (text("BEGIN"), "denied", "not authorized"),
+        (text("INSERT INTO nowhere VALUES (1)"), "other", "no such table: nowhere"),
+        (
+            with("INSERT INTO t VALUES (1, ?)", vec![wit::Value::Text("x".repeat(70_000))]),
+            "too-large",
+            "70000 bytes",
+        ),
+    ] {
+        let error = database.execute(&failing).expect_err(expected);
+        assert_eq!(arm(&error), expected, "{}", failing.sql);
+        let alone = database.take_failure().expect(expected);
+        assert!(alone.number.is_none() && alone.why.contains(why), "{alone:?}");
+
+        let error = database.execute_all(&[good(), failing, good()]).expect_err(expected);
+        assert_eq!(arm(&error), expected);
+        let failure = database.take_failure().expect(expected);
+        assert!(failure.number == Some(2) && failure.why.contains(why), "{failure:?}");
+        if let CapabilityError::Other(words) = error {
+            assert!(words.starts_with("statement 2: "), "{words}");
+        }
+    }
+    let written = database.query(&good()).expect_err("it writes");
+    assert_eq!(arm(&written), "invalid-argument");
+    assert!(database.take_failure().is_some_and(|it| it.why.contains("a query cannot write")));
+    database.execute(&good()).expect("it is good");
+    assert_eq!(database.take_failure(), None);
+}
+
+#[test]
 fn all_statements_of_a_transaction_are_executed_or_none() {
     let mut records = records();
     let one = || with("INSERT INTO t VALUES (?, 'x')", vec![wit::Value::Integer(1)]);

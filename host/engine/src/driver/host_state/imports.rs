@@ -5,6 +5,7 @@ use crate::bindings::image_cache::driver::{attributes, capacity, files, log, sql
 use crate::capability::error::CapabilityError;
 use crate::capability::files::{MAX_LISTINGS, page};
 use crate::capability::listing::Listing;
+use crate::capability::sql::Database;
 use crate::capability::wasi::{empty_context, pause, ready};
 use crate::driver::peak_usage::Bound;
 use image_cache_model::Grant;
@@ -31,24 +32,40 @@ pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtim
 
 impl sql::Host for HostState {
     fn execute(&mut self, statement: sql::Statement) -> Result<u64, CapabilityError> {
-        self.in_host(|state| state.cache()?.database.execute(&statement))
+        self.in_database(std::slice::from_ref(&statement), |database| database.execute(&statement))
     }
 
     fn query(&mut self, statement: sql::Statement) -> Result<sql::QueryResult, CapabilityError> {
-        self.in_host(|state| {
-            let result = state.cache()?.database.query(&statement)?;
-            state.usage.note(Bound::Rows, result.rows.len() as u64);
-            Ok(result)
-        })
+        let result = self
+            .in_database(std::slice::from_ref(&statement), |database| database.query(&statement))?;
+        self.usage.note(Bound::Rows, result.rows.len() as u64);
+        Ok(result)
     }
 
     fn execute_all(
         &mut self,
         statements: Vec<sql::Statement>,
     ) -> Result<Vec<u64>, CapabilityError> {
+        self.usage.note(Bound::Statements, statements.len() as u64);
+        self.in_database(&statements, |database| database.execute_all(&statements))
+    }
+}
+
+impl HostState {
+    /// Runs statements on the driver's database. If one fails, the log has its text and what is wrong with it, because most errors
+    /// of the interface have no text.
+    fn in_database<T>(
+        &mut self,
+        statements: &[sql::Statement],
+        work: impl FnOnce(&mut Database) -> Result<T, CapabilityError>,
+    ) -> Result<T, CapabilityError> {
         self.in_host(|state| {
-            state.usage.note(Bound::Statements, statements.len() as u64);
-            state.cache()?.database.execute_all(&statements)
+            let database = &mut state.cache()?.database;
+            let result = work(database);
+            if let Some(failure) = database.take_failure() {
+                state.log.statement_failed(&failure, statements);
+            }
+            result
         })
     }
 }
