@@ -7,51 +7,45 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 /// Commands that run one after the other.
 pub struct Series {
     name: &'static str,
     commands: Vec<Command>,
-    /// Whether they wait until all other series run their test programs.
-    is_beside: bool,
 }
 
 impl Series {
     pub fn new(name: &'static str, commands: Vec<Command>) -> Series {
-        Series { name, commands, is_beside: false }
+        Series { name, commands }
     }
 
-    /// A series that begins when all others run their test programs. cargo locks the directory of the build while it builds: a test
-    /// program that still has to be built would wait until all of these commands have ended.
-    pub fn beside(name: &'static str, commands: Vec<Command>) -> Series {
-        Series { name, commands, is_beside: true }
+    /// Returns what failed.
+    fn run(self, shown: &mut impl Write) -> Vec<String> {
+        let mut failed = Vec::new();
+        for command in self.commands {
+            let what = words(&command);
+            match watched(command, shown) {
+                Ok((true, _)) => {}
+                Ok((false, verdicts)) => {
+                    let parts = verdicts.failed();
+                    failed.extend(if parts.is_empty() { vec![what] } else { parts });
+                }
+                Err(error) => failed.push(format!("{what}: {error:#}")),
+            }
+        }
+        failed
     }
 }
 
 /// Runs all commands, also after a failure; returns what failed. The output of the first series is shown immediately. That of each
 /// other series is written to a file in `folder`, and shown when the first has ended.
 pub fn run(series: Vec<Series>, folder: &Path, shown: &mut impl Write) -> Vec<String> {
-    let (begun, all_begun) = channel::<()>();
-    let mut all_begun = Some(all_begun);
-    let (mut first, mut others) = (None, Vec::new());
-    for one in series {
-        let start = if one.is_beside {
-            Start::When(all_begun.take())
-        } else {
-            Start::Now(Some(begun.clone()))
-        };
-        match &first {
-            None => first = Some((one, start)),
-            Some(_) => others.push((one, start)),
-        }
-    }
-    // The series have the other senders: when each of them is dropped, all test programs run.
-    drop(begun);
+    let mut series = series.into_iter();
+    let first = series.next();
     thread::scope(|scope| {
         let mut running = Vec::new();
-        for (series, start) in others {
+        for series in series {
             let path = folder.join(format!("output-of-{}.txt", series.name.replace(' ', "-")));
             let _ = writeln!(
                 shown,
@@ -62,10 +56,10 @@ pub fn run(series: Vec<Series>, folder: &Path, shown: &mut impl Write) -> Vec<St
             running.push(scope.spawn(move || {
                 let file = File::create(&path);
                 let file = file.with_context(|| format!("creating {}", path.display()));
-                file.map(|mut file| (series.run(start, &mut file), path))
+                file.map(|mut file| (series.run(&mut file), path))
             }));
         }
-        let mut failed = first.map_or_else(Vec::new, |(series, start)| series.run(start, shown));
+        let mut failed = first.map_or_else(Vec::new, |first| first.run(shown));
         for other in running {
             match other.join().expect("it does not panic") {
                 Ok((more, path)) => {
@@ -80,47 +74,8 @@ pub fn run(series: Vec<Series>, folder: &Path, shown: &mut impl Write) -> Vec<St
     })
 }
 
-/// When a series starts.
-enum Start {
-    /// At once; the sender is dropped when the test programs run.
-    Now(Option<Sender<()>>),
-    /// When all senders are dropped.
-    When(Option<Receiver<()>>),
-}
-
-impl Series {
-    /// Returns what failed.
-    fn run(self, mut start: Start, shown: &mut impl Write) -> Vec<String> {
-        if let Start::When(Some(all_begun)) = &start {
-            // Nobody sends: this is an error as soon as all senders are dropped.
-            let _ = all_begun.recv();
-        }
-        let mut begins = || match &mut start {
-            Start::Now(begun) => drop(begun.take()),
-            Start::When(_) => {}
-        };
-        let mut failed = Vec::new();
-        for command in self.commands {
-            let what = words(&command);
-            match watched(command, shown, &mut begins) {
-                Ok((true, _)) => {}
-                Ok((false, verdicts)) => {
-                    let parts = verdicts.failed();
-                    failed.extend(if parts.is_empty() { vec![what] } else { parts });
-                }
-                Err(error) => failed.push(format!("{what}: {error:#}")),
-            }
-        }
-        failed
-    }
-}
-
-/// Runs a command of cargo, writes its output at once, and reads the failures from it. Calls `begins` when it runs a test program.
-fn watched(
-    mut command: Command,
-    shown: &mut impl Write,
-    begins: &mut impl FnMut(),
-) -> Result<(bool, Verdicts)> {
+/// Runs a command of cargo, writes its output at once, and reads the failures from it.
+fn watched(mut command: Command, shown: &mut impl Write) -> Result<(bool, Verdicts)> {
     let _ = writeln!(shown, "\n=== {}", words(&command));
     // Both outputs go to one pipe, because the order of the lines determines which test belongs to which program.
     let (output, input) = io::pipe().context("a pipe")?;
@@ -134,9 +89,6 @@ fn watched(
         // The reader of our own output may have closed it: the tests continue.
         let _ = shown.write_all(&line);
         verdicts.read(&String::from_utf8_lossy(&line));
-        if verdicts.has_begun() {
-            begins();
-        }
         line.clear();
     }
     Ok((child.wait().context("the command")?.success(), verdicts))
@@ -153,20 +105,18 @@ mod tests {
     }
 
     #[test]
-    fn commands_beside_the_tests_begin_when_the_tests_run_and_every_failure_is_named() -> Result<()>
-    {
+    fn series_run_at_the_same_time_and_every_failure_is_named() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        let built = folder.path().join("built");
-        let running = "echo '     Running tests/a.rs (a)'";
+        let pipe = folder.path().join("pipe");
+        let pipe = pipe.display();
+        // Each end of the pipe waits until the other is opened.
         let first = format!(
-            "sleep 0.3; echo > '{}'; {running}; echo 'test b ... FAILED'; exit 1",
-            built.display()
+            "mkfifo '{pipe}'; echo > '{pipe}'; echo '     Running tests/a.rs (a)'; echo 'test b ... FAILED'; exit 1"
         );
-        let beside = format!("test -e '{}'", built.display());
+        let second = format!("until test -p '{pipe}'; do sleep 0.01; done; cat '{pipe}'");
         let series = vec![
             Series::new("the first", vec![shell(&first), shell("exit 0")]),
-            Series::new("the second", vec![shell(running), shell("exit 3")]),
-            Series::beside("the third", vec![shell(&beside)]),
+            Series::new("the second", vec![shell(&second), shell("exit 3")]),
         ];
         let mut shown = Vec::new();
         let failed = run(series, folder.path(), &mut shown);

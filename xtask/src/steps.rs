@@ -42,20 +42,20 @@ pub fn test() -> Result<()> {
     run.check("Paths below the cache", paths::check);
     run.check("Structure of the sources", structure::check);
     run.check("Layers of the host", layers::check);
+    run.command("Lints", lints());
+    run.command("Documentation", doc());
     run.check("Dependencies", optional::deny);
     run.check("Book", optional::book);
     run.check("Example drivers", || {
         println!("\n=== Example drivers in other languages");
         examples::build_and_show()
     });
-    let mut series = vec![Series::beside("the lints and the documentation", vec![lints(), doc()])];
     if run.series("Build of the tests", vec![Series::new("it", vec![test_programs::build()])]) {
         match test_programs::series() {
-            Ok(tests) => drop(series.splice(0..0, tests)),
+            Ok(series) => _ = run.series("Tests", series.into()),
             Err(error) => run.check("Tests", || Err(error)),
         }
     }
-    run.series("Tests, lints and documentation", series);
     run.finish()
 }
 

@@ -37,11 +37,6 @@ impl Verdicts {
         }
     }
 
-    /// Whether the build has ended and a test program runs.
-    pub fn has_begun(&self) -> bool {
-        !self.program.is_empty()
-    }
-
     /// The failed tests with their programs; programs that failed without naming a test; compiler errors.
     pub fn failed(&self) -> Vec<String> {
         let says_why = |program: &str| self.failed.iter().any(|test| test.starts_with(program));
