@@ -6,6 +6,7 @@ mod driver;
 mod inner;
 mod listing;
 mod lookup;
+mod pins;
 mod queue;
 mod ranges;
 mod small_reads;
@@ -29,7 +30,7 @@ use crate::prune::{PlannedEviction, Pruned};
 use crate::reading::CachedReader;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
-use image_cache_model::{Config, Expected};
+use image_cache_model::{Config, Expected, Requester};
 use image_cache_store::Directory;
 use image_cache_store::integrity::DigestStore;
 use std::fs::File;
@@ -64,13 +65,14 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct ImageCache {
     inner: Arc<CacheInner>,
+    requester: Requester,
 }
 
 impl ImageCache {
     /// Opens the cache, creates its directory if it is missing, loads the driver (or sqlite as the fallback) and reconciles
     /// records and queue with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
-        Ok(ImageCache { inner: Arc::new(ImageCache::open_inner(config)?) })
+        Ok(ImageCache::of(ImageCache::open_inner(config)?))
     }
 
     /// Like [`open`](Self::open); tokio readers take their memory from this budget.
@@ -78,7 +80,28 @@ impl ImageCache {
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
         let mut inner = ImageCache::open_inner(config)?;
         inner.read_budget = budget;
-        Ok(ImageCache { inner: Arc::new(inner) })
+        Ok(ImageCache::of(inner))
+    }
+
+    fn of(inner: CacheInner) -> ImageCache {
+        ImageCache { inner: Arc::new(inner), requester: Requester::default() }
+    }
+
+    /// The same cache, whose reads and fetches are those of this requester: a driver can then have a policy for tenants, or for
+    /// kinds of requests.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache, RequestKind, Requester};
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// let tenant = Some("project-7".parse()?);
+    /// let cache = cache.on_behalf_of(Requester { kind: RequestKind::Add, tenant });
+    /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_behalf_of(&self, requester: Requester) -> ImageCache {
+        ImageCache { inner: Arc::clone(&self.inner), requester }
     }
 
     fn open_inner(config: Config) -> Result<CacheInner> {
@@ -223,7 +246,7 @@ impl ImageCache {
 
     /// A range of the image's bytes, clamped to its size. A read to the end of the range counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, range)
+        CachedReader::open(&self.inner, &self.inner.image_id(id)?, range, &self.requester)
     }
 
     /// Writes the hits that were collected during `image_cache_hit_delay`.
@@ -255,7 +278,8 @@ impl ImageCache {
 
     /// Starts a fetch of the image whose source only its reader reads.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
-        let fill = Fill::start(Arc::clone(&self.inner), self.inner.image_id(id)?, expected);
+        let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
+        let fill = Fill::start(inner, image_id, expected, self.requester.clone());
         self.inner.note_miss(fill.bypass_reason().is_some());
         fill.progress().publish_producer(Producer::Reader);
         Ok(fill)
@@ -268,6 +292,8 @@ impl ImageCache {
         range: Range<u64>,
     ) -> Result<Request> {
         let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
-        Ok(Request { inner, image_id, expected, range, route: None, distrusts_cached: false })
+        let requester = self.requester.clone();
+        let (route, distrusts_cached) = (None, false);
+        Ok(Request { inner, image_id, expected, requester, range, route, distrusts_cached })
     }
 }

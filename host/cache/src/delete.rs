@@ -4,7 +4,7 @@
 use crate::cache::CacheInner;
 use crate::error::Result;
 use crate::metadata::DriverBudget;
-use image_cache_model::ImageId;
+use image_cache_model::{ImageId, RemovalReason};
 use image_cache_store::{CLOSE_BATCH, DeferredClose, Directory, UnlinkedFile, names};
 use rustix::io::Errno;
 use std::io;
@@ -31,13 +31,14 @@ pub(crate) type Remove<'a> = &'a dyn Fn(&Directory, &ImageId) -> io::Result<Opti
 pub(crate) fn remove_all(
     inner: &CacheInner,
     ids: &[ImageId],
+    reason: RemovalReason,
     remove: Remove<'_>,
 ) -> Result<Vec<RemovedImage>> {
     let budget = DriverBudget::of(ids.len() as u64);
     DeferredClose::scope(|space| {
         let mut images = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IMAGES_PER_LOCK) {
-            images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), remove)?);
+            images.extend(remove_batch(inner, ids, u64::MAX, (space, &budget), (reason, remove))?);
         }
         Ok(images)
     })
@@ -51,7 +52,7 @@ pub(crate) fn remove_batch(
     ids: &[ImageId],
     enough: u64,
     (space, budget): (&mut DeferredClose<'_>, &DriverBudget),
-    remove: Remove<'_>,
+    (reason, remove): (RemovalReason, Remove<'_>),
 ) -> Result<Vec<RemovedImage>> {
     let locked = inner.directory.lock_images(ids);
     let locked = inner.in_directory("lock", names::IMAGE_LOCKS, locked)?;
@@ -68,7 +69,7 @@ pub(crate) fn remove_batch(
     // Their collected hits must not count for new images with the same ids.
     inner.hits.forget(&gone);
     if !gone.is_empty()
-        && let Err(error) = inner.metadata.forget(&gone, budget)
+        && let Err(error) = inner.metadata.forget(&gone, Some(reason), budget)
     {
         // The images are removed; their records are removed when the driver works again.
         tracing::warn!(%error, "records of removed images remain for now");

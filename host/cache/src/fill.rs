@@ -11,9 +11,9 @@ use crate::cache::CacheInner;
 use crate::error::{Error, Result, clone_io_error, verdict_error};
 use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
-use image_cache_model::{Expected, ImageId};
+use image_cache_model::{Checksum, Event, Expected, ImageId, Requester};
 use image_cache_store::md5::WRITE_BLOCK;
-use sink::Sink;
+use sink::{CachingSink, Sink};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,17 +46,25 @@ pub(crate) struct Fill {
     is_failure_counted: bool,
     /// Bytes that could not be written, if a reader that continues without the file needs them.
     pending: Option<Vec<u8>>,
+    started: Instant,
+    requester: Requester,
 }
 
 impl Fill {
     /// Creates the image's file in `incomplete/`, unless the image must not be cached. It has no followers before its progress is
     /// [published](Progress::publish_producer).
-    pub fn start(inner: Arc<CacheInner>, image_id: ImageId, expected: Expected) -> Fill {
+    pub fn start(
+        inner: Arc<CacheInner>,
+        image_id: ImageId,
+        expected: Expected,
+        requester: Requester,
+    ) -> Fill {
         let claimed = inner.in_flight.claim(&image_id, expected.size);
         let mut fill = Fill::bypassing(inner, image_id, expected, Outcome::BeingCached);
         let Some(progress) = claimed else { return fill };
         fill.progress = progress;
-        match admission::admit(&fill.inner, &fill.image_id, fill.expected.size) {
+        fill.requester = requester;
+        match admission::admit(&fill.inner, &fill.image_id, fill.expected.size, &fill.requester) {
             Ok(file) => {
                 fill.inner.metrics.counters().fills_running += 1;
                 fill.is_counted = true;
@@ -91,6 +99,8 @@ impl Fill {
             is_counted: false,
             is_failure_counted: false,
             pending: None,
+            started: Instant::now(),
+            requester: Requester::default(),
         }
     }
 
@@ -204,15 +214,37 @@ impl Fill {
         }
         let ended = Sink::Ignoring(Outcome::AlreadyCached);
         let outcome = match std::mem::replace(&mut self.sink, ended) {
-            Sink::Caching(caching) => {
-                publish::publish(&self.inner, &self.image_id, *caching, digest.clone())
-            }
+            Sink::Caching(caching) => self.publish(*caching, digest.clone()),
             Sink::Verifying(_, reason) | Sink::Ignoring(reason) => reason,
         };
         let pending = self.take_pending();
         let completed = Completed { outcome: outcome.clone(), digest };
         self.progress.end_with(pending, FetchEnd::Whole(completed), || ());
         Ok(outcome)
+    }
+
+    /// Publishes the image, unless the driver refuses it now that its size is known.
+    fn publish(&self, caching: CachingSink, digest: Option<Checksum>) -> Outcome {
+        let Fill { inner, image_id, requester, .. } = self;
+        if self.expected.size.is_none()
+            && let Err(refused) = admission::confirm(inner, image_id, self.received, requester)
+        {
+            caching.file.discard();
+            return refused;
+        }
+        let outcome = publish::publish(inner, image_id, caching, digest);
+        if let Outcome::Cached(record) = &outcome {
+            inner.metadata.notify(|| {
+                vec![Event::Fetched {
+                    image_id: image_id.clone(),
+                    at: record.last_accessed,
+                    bytes: self.received,
+                    duration: self.started.elapsed(),
+                    requester: requester.clone(),
+                }]
+            });
+        }
+        outcome
     }
 
     /// The source failed: moves the file to `invalid/` at once, and gives the followers a copy of the error.

@@ -80,21 +80,22 @@ pub use clean::Cleaned;
 pub use delete::NotRemoved;
 pub use error::{Error, Result};
 pub use image_cache_engine::{
-    Bound, BuiltIn, CallError, Driver, DriverError, Inspection, LoadError, Peak, inspect,
-    time_to_compile,
+    Bound, BuiltIn, CallError, Driver, DriverError, DriverMetric, Inspection, LoadError,
+    MetricValue, Peak, inspect, time_to_compile,
 };
 #[cfg(feature = "conformance")]
 pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
 pub use image_cache_model::{
-    CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder, ConfigError,
-    ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, DriverConfig, DriverKey, DriverManifest,
-    Durability, Eviction, Expected, Grant, Hit, ImageId, InvalidChecksum, InvalidImageId,
-    InvalidManifest, Leftover, LeftoverState, Limits, MAX_IMAGE_ID_BYTES, MAX_MANIFEST,
-    ManifestOption, OptionDefinition, OtherWriter, RESERVED_DRIVERS, UnknownChoice, UnknownGrant,
+    AdmissionRequest, CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder,
+    ConfigError, ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, Decision, DriverConfig,
+    DriverKey, DriverManifest, Durability, Event, Eviction, Expected, Grant, Hit, ImageId,
+    InvalidChecksum, InvalidImageId, InvalidManifest, InvalidTenant, Leftover, LeftoverState,
+    Limits, MAX_IMAGE_ID_BYTES, MAX_MANIFEST, ManifestOption, OptionDefinition, OtherWriter,
+    RESERVED_DRIVERS, RemovalReason, RequestKind, Requester, Tenant, UnknownChoice, UnknownGrant,
     Victim, is_driver_name, parse_bytes, read_file,
 };
 pub use image_cache_store::integrity::Trust;
-pub use image_cache_store::{FileIdentity, SmallFiles, names};
+pub use image_cache_store::{FileIdentity, Pin, PinnedImage, SmallFiles, names};
 pub use metadata::{DriverStatus, Fallback, LastFallback};
 pub use metrics::{Counters, DriverCalls};
 pub use migrate::{Migrated, migrate};

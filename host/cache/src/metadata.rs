@@ -11,6 +11,7 @@ mod classify;
 mod failover;
 mod in_use;
 pub(crate) mod last_fallback;
+mod notices;
 mod pages;
 mod retry;
 mod sync_state;
@@ -20,9 +21,13 @@ use crate::metrics::CacheMetrics;
 use breaker::Breaker;
 use classify::Idempotency;
 use image_cache_engine::OpenImage;
-use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, Leftover, Victim};
+use image_cache_model::{
+    AdmissionRequest, CacheSize, CachedImage, Config, Decision, Eviction, Hit, ImageId, Leftover,
+    RemovalReason, Victim,
+};
 use image_cache_store::Directory;
 use in_use::InUse;
+use notices::Timer;
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Mutex};
@@ -51,6 +56,7 @@ pub(crate) struct MetadataStore {
     in_use: Mutex<Arc<InUse>>,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
+    timer: Timer,
     /// Whether records and directory are known to agree.
     pub sync: SyncState,
 }
@@ -66,11 +72,10 @@ impl MetadataStore {
         self.sync.reconcile_if_dirty(backoff, || self.in_use(), reconcile)
     }
 
-    pub fn is_cacheable(&self, id: &ImageId, size: Option<u64>, now: SystemTime) -> Result<bool> {
+    pub fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Decision> {
+        self.tick_if_due();
         let operation = "ask whether an image is cacheable";
-        self.call(operation, Idempotency::Safe, &DriverBudget::one_call(), |d| {
-            d.is_cacheable(id, size, now)
-        })
+        self.call(operation, Idempotency::Safe, &DriverBudget::one_call(), |d| d.admit(request))
     }
 
     pub fn record_cached(
@@ -94,11 +99,24 @@ impl MetadataStore {
         if !self.sync.is_in_sync() {
             return Err(self.in_use().error(operation, "the records must be repaired first"));
         }
-        self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))
+        self.tick_if_due();
+        self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))?;
+        self.notify(|| hits.iter().map(notices::read).collect());
+        Ok(())
     }
 
-    pub fn forget(&self, ids: &[ImageId], budget: &DriverBudget) -> Result<()> {
-        self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))
+    /// Removes the records of images that were removed for this reason, or that were never published.
+    pub fn forget(
+        &self,
+        ids: &[ImageId],
+        reason: Option<RemovalReason>,
+        budget: &DriverBudget,
+    ) -> Result<()> {
+        self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))?;
+        if let Some(reason) = reason {
+            self.notify(|| notices::removed(ids, reason));
+        }
+        Ok(())
     }
 
     pub fn cached_image(&self, id: &ImageId, budget: &DriverBudget) -> Result<Option<CachedImage>> {
@@ -125,6 +143,7 @@ impl MetadataStore {
         eviction: &Eviction<'_>,
         budget: &DriverBudget,
     ) -> Result<Vec<Victim>> {
+        self.tick_if_due();
         self.call("select victims", Idempotency::Safe, budget, |d| d.select_victims(eviction))
     }
 

@@ -12,8 +12,8 @@ pub enum Outcome {
     AlreadyCached,
     /// A live writer, in this or another process, is caching it.
     BeingCached,
-    /// The driver refuses it.
-    RefusedByDriver,
+    /// The driver refuses it, for this reason if it names one.
+    RefusedByDriver(Option<String>),
     /// The cache failed, for this reason; the source's bytes were not affected.
     CacheFailed(CacheFailure),
 }

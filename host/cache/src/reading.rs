@@ -11,7 +11,7 @@ pub(crate) use quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
-use image_cache_model::ImageId;
+use image_cache_model::{ImageId, Requester};
 use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
 use opening::{LockedImage, open_verified};
 use std::fs::File;
@@ -63,6 +63,7 @@ impl CachedReader {
         inner: &Arc<CacheInner>,
         id: &ImageId,
         asked: Range<u64>,
+        requester: &Requester,
     ) -> Result<Option<Self>> {
         let Some((locked, table)) = open_verified(inner, id)? else { return Ok(None) };
         // A file that is truncated at this moment must not look complete.
@@ -73,7 +74,7 @@ impl CachedReader {
         let start = asked.start.min(image_size);
         let range = start..asked.end.clamp(start, image_size);
         let file = Arc::clone(locked.file());
-        let hit = PendingHit::on(inner, id, &file);
+        let hit = PendingHit::on(inner, id, &file, range.end - range.start, requester);
         let verifying =
             table.map(|table| Verifying { table, block: Vec::new(), block_number: None });
         Ok(Some(CachedReader {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::metadata::{DirectorySnapshot, DriverBudget, MetadataStore, Reconciled};
-use image_cache_model::{CacheSize, CachedImage, ImageId};
+use image_cache_model::{CacheSize, CachedImage, ImageId, RemovalReason};
 use image_cache_store::integrity::DigestStore;
 use image_cache_store::sync::{WORTH_A_THREAD, both};
 use image_cache_store::{Directory, FileInfo};
@@ -104,7 +104,8 @@ impl Reconciler<'_> {
             (None, None) => return Ok(false),
             (None, Some(_)) => {
                 tracing::debug!(image = %id, "its file was removed: its record is removed");
-                self.metadata.forget(std::slice::from_ref(id), budget)?;
+                let (ids, reason) = (std::slice::from_ref(id), RemovalReason::Missing);
+                self.metadata.forget(ids, Some(reason), budget)?;
                 return Ok(true);
             }
             (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
@@ -112,6 +113,9 @@ impl Reconciler<'_> {
                 if is_of(&record, &file) {
                     let _lock = self.directory.lock().map_err(in_file)?;
                     self.digests.remove_if_replaced(id, record.last_modified);
+                }
+                if !is_of(&record, &file) {
+                    self.metadata.notify_removed(id, RemovalReason::Replaced);
                 }
                 renewed(&record, &file)
             }

@@ -27,7 +27,7 @@ pub use stream::ImageStream;
 use crate::cache::{ImageCache, WholeImage};
 use crate::error::{Error, Result};
 use crate::metrics::Counters;
-use crate::single_flight::Route;
+use crate::single_flight::{Request, Route};
 
 use crate::outcome::Outcome;
 use ::tokio::io::AsyncRead;
@@ -35,7 +35,7 @@ use background_fill::BackgroundFill;
 use blocking::blocking;
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt, TryStreamExt, once};
-use image_cache_model::{Config, Expected};
+use image_cache_model::{Config, Expected, Requester};
 use off_runtime::OffRuntime;
 use std::io;
 use std::ops::Range;
@@ -72,11 +72,14 @@ use tokio_util::io::ReaderStream;
 pub struct AsyncImageCache {
     /// The drop of the last handle closes the records.
     cache: Arc<OffRuntime<ImageCache>>,
+    /// For whom its reads and fetches are.
+    requester: Requester,
 }
 
 impl From<ImageCache> for AsyncImageCache {
     fn from(cache: ImageCache) -> Self {
-        AsyncImageCache { cache: Arc::new(OffRuntime::new(cache)) }
+        let requester = Requester::default();
+        AsyncImageCache { cache: Arc::new(OffRuntime::new(cache)), requester }
     }
 }
 
@@ -104,7 +107,23 @@ impl AsyncImageCache {
     /// ```
     pub async fn open_with(config: Config, budget: ReadBudget) -> Result<Self> {
         let open = move || ImageCache::open_with(config, budget).map(OffRuntime::new);
-        Ok(AsyncImageCache { cache: Arc::new(blocking(open).await?) })
+        let cache = Arc::new(blocking(open).await?);
+        Ok(AsyncImageCache { cache, requester: Requester::default() })
+    }
+
+    /// [`ImageCache::on_behalf_of`].
+    pub fn on_behalf_of(&self, requester: Requester) -> AsyncImageCache {
+        AsyncImageCache { cache: Arc::clone(&self.cache), requester }
+    }
+
+    /// A handle for a blocking thread.
+    fn handle(&self) -> ImageCache {
+        self.cache.on_behalf_of(self.requester.clone())
+    }
+
+    fn request(&self, id: &str, expected: Expected, range: Range<u64>) -> Result<Request> {
+        let request = self.cache.request(id, expected, range)?;
+        Ok(Request { requester: self.requester.clone(), ..request })
     }
 
     /// Runs any operation on a blocking thread.
@@ -113,7 +132,7 @@ impl AsyncImageCache {
         T: Send + 'static,
         F: FnOnce(&ImageCache) -> Result<T> + Send + 'static,
     {
-        let cache = ImageCache::clone(&self.cache);
+        let cache = self.handle();
         blocking(move || operation(&cache)).await
     }
 
@@ -128,7 +147,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        Ok(tee_stream::tee(source, BackgroundFill::start(&self.cache, id, expected).await?, None))
+        Ok(tee_stream::tee(source, BackgroundFill::start(self.handle(), id, expected).await?, None))
     }
 
     /// [`ImageCache::caching_reader`] for an `AsyncRead`.
@@ -143,7 +162,7 @@ impl AsyncImageCache {
     {
         let chunks = ReaderStream::with_capacity(source, CHUNK);
         let (filling, size) =
-            (BackgroundFill::start(&self.cache, id, expected.clone()).await?, expected.size);
+            (BackgroundFill::start(self.handle(), id, expected.clone()).await?, expected.size);
         let route =
             if filling.bypass_reason().is_some() { Route::Passing } else { Route::Fetching };
         Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
@@ -202,7 +221,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let request = self.cache.request(id, expected, 0..u64::MAX)?;
+        let request = self.request(id, expected, 0..u64::MAX)?;
         let reader = fetching::open(request, Some(Box::pin(source))).await?;
         reader.ok_or(Error::RuntimeStopped)
     }
@@ -253,7 +272,7 @@ impl AsyncImageCache {
         R: AsyncRead + Send + 'static,
     {
         let mut chunks = Box::pin(ReaderStream::with_capacity(source, CHUNK));
-        let mut filling = BackgroundFill::start(&self.cache, id, expected).await?;
+        let mut filling = BackgroundFill::start(self.handle(), id, expected).await?;
         loop {
             if let Some(outcome) = filling.bypass_reason() {
                 return Ok(outcome);

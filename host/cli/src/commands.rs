@@ -6,6 +6,7 @@ mod get;
 mod images;
 mod kept;
 mod maintenance;
+mod pin;
 mod prune;
 mod queue;
 mod remove;
@@ -36,6 +37,9 @@ pub enum Command {
     /// Manage the queue of images that are to be fetched
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Manage pins: images that are not evicted
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Remove cached images; if one was not cached, the others are removed and the exit code is 3
     Delete(remove::RemoveArgs),
     /// Evict until the cached images have at most image_cache_max_size
@@ -88,6 +92,7 @@ impl Command {
             Command::List => images::list(&context()?),
             Command::Show { id } => images::show(&context()?, id),
             Command::Queue(command) => queue::queue(&context()?, command),
+            Command::Pin(command) => pin::pin(&context()?, command),
             Command::Delete(args) => images::delete(&context()?, args),
             Command::Prune(args) => prune::prune(&context()?, args),
             Command::Explain { id } => prune::explain(&context()?, id),

@@ -10,3 +10,12 @@ wasmtime::component::bindgen!({
     },
     with: { "image-cache:driver/files.listing": crate::capability::listing::Listing },
 });
+
+/// The interfaces that a driver may export in addition. No component needs to export all of them, so only the parts are used.
+pub mod optional {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "optional-exports",
+        with: { "image-cache:driver/types": crate::bindings::image_cache::driver::types },
+    });
+}

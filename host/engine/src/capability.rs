@@ -13,6 +13,8 @@ pub mod image_access;
 pub mod images;
 pub mod listing;
 pub mod log;
+pub mod metrics;
+pub mod pins;
 pub mod simulated_images;
 pub mod sql;
 pub mod wasi;
@@ -24,6 +26,7 @@ use attributes::{Attributes, NameSpace, safe_name};
 use image_access::ImageAccess;
 use image_cache_store::Directory;
 use images::Images;
+use pins::PinnedImages;
 use simulated_images::SimulatedImages;
 use sql::{Database, DatabasePath};
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use std::sync::Arc;
 pub struct CacheAccess {
     pub images: ImageAccess,
     pub database: Database,
+    pub pins: PinnedImages,
 }
 
 impl CacheAccess {
@@ -48,6 +52,7 @@ impl CacheAccess {
             Storage::Simulated(images) => Some(CacheAccess {
                 images: ImageAccess::Simulated(images.clone()),
                 database: Database::in_memory(spec.config.limits.database, deadline.clone()),
+                pins: PinnedImages::none(),
             }),
         }
     }
@@ -62,6 +67,7 @@ impl CacheAccess {
         CacheAccess {
             images: ImageAccess::Files(Images::new(Arc::clone(directory)), attributes),
             database: Database::new(Arc::clone(directory), &path, max_bytes, deadline.clone()),
+            pins: PinnedImages::of(directory),
         }
     }
 }

@@ -12,6 +12,7 @@
 mod admission;
 mod calls;
 mod describing;
+mod events;
 mod failure;
 mod fixture;
 mod forgetting;
@@ -203,7 +204,16 @@ macro_rules! for_each_conformance_case {
                 admission_is_answered_for_an_unknown_size
                 admission_is_answered_for_every_size
                 admission_is_answered_for_an_image_in_the_records
-                asking_for_admission_changes_nothing;
+                asking_for_admission_changes_nothing
+                admission_is_answered_for_every_kind_of_request
+                a_second_question_with_the_size_is_answered;
+            events:
+                events_change_no_record
+                events_of_unknown_images_are_accepted
+                a_thousand_events_fit_in_one_call
+                events_of_any_size_and_time_are_accepted
+                a_tick_changes_no_record
+                metrics_stay_within_their_limits;
             restarting:
                 a_restart_keeps_every_record
                 hits_survive_a_restart

@@ -8,6 +8,7 @@ mod convert;
 pub mod deadline;
 pub mod driver_spec;
 mod error;
+mod exports;
 pub mod host_state;
 mod import_check;
 mod inspect;

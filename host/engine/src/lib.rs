@@ -10,6 +10,7 @@ mod driver;
 mod engine;
 
 pub use capability::images::OpenImage;
+pub use capability::metrics::{DriverMetric, MetricValue};
 pub use capability::simulated_images::SimulatedImages;
 pub use driver::built_in::BuiltIn;
 pub use driver::peak_usage::{Bound, Peak};

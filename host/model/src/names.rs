@@ -41,6 +41,9 @@ pub const QUEUE_CLOCK: &str = ".image-cache/queue-clock";
 /// What processes note for one another.
 pub const STATE: &str = ".image-cache/state";
 
+/// The pins of images.
+pub const PINS: &str = ".image-cache/pins";
+
 /// The service's stored responses.
 pub const RESPONSES: &str = ".image-cache/http";
 

@@ -2,6 +2,7 @@
 
 use crate::checksum::Checksum;
 use crate::image_id::ImageId;
+use crate::requester::Requester;
 use std::time::SystemTime;
 
 /// The record of one cached image.
@@ -28,6 +29,17 @@ pub struct Hit {
     pub image_id: ImageId,
     /// When its last byte was delivered.
     pub at: SystemTime,
+    /// The number of bytes that were read: those of the image, or of the part that was requested.
+    pub bytes: u64,
+    /// Who read it.
+    pub requester: Requester,
+}
+
+impl Hit {
+    /// A read by a client of an unknown tenant, of an unknown number of bytes.
+    pub fn new(image_id: ImageId, at: SystemTime) -> Hit {
+        Hit { image_id, at, bytes: 0, requester: Requester::default() }
+    }
 }
 
 /// A number of images, and their bytes.

@@ -54,7 +54,7 @@ pub struct CacheLookup {
 impl CacheLookup {
     /// With `is_head`, the lookup does not read the image's bytes.
     pub fn new(get: &ImageGet, is_head: bool) -> CacheLookup {
-        let ImageGet { service, head, request } = get;
+        let ImageGet { service, head, request, .. } = get;
         let mut headers = head.headers.clone();
         if is_head {
             // Only a GET can request a part.
@@ -128,7 +128,7 @@ pub async fn look_up(
     is_usable: impl FnOnce(&StoredResponse) -> bool + Send + 'static,
 ) -> LookupResult {
     let lookup = CacheLookup::new(get, get.head.method == Method::HEAD);
-    let found = get.service.cache.run(move |cache| lookup.run(cache, is_usable)).await;
+    let found = get.cache().run(move |cache| lookup.run(cache, is_usable)).await;
     found.unwrap_or_else(|error| {
         log_bypass(&get.request.id, &error);
         LookupResult::NotFound

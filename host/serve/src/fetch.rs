@@ -44,7 +44,7 @@ pub async fn start(
     // This precedes the first read, so that requests that arrive from now on find the fetch.
     source.register();
     let stream = Arc::clone(&source).stream(size);
-    let reader = get.service.cache.get_or_fetch_stream(id, expected, stream).await?;
+    let reader = get.cache().get_or_fetch_stream(id, expected, stream).await?;
     if let Route::Cached | Route::Shared = reader.route()
         && let Some(body) = source.take_body_unless_same().await
     {
@@ -61,7 +61,7 @@ pub async fn join(
 ) -> image_cache::Result<ImageReader> {
     let expected = Expected { size, ..stored.expected() };
     let source = UpstreamSource::new(get, stored, None).stream(size);
-    get.service.cache.get_or_fetch_stream(&get.request.id, expected, source).await
+    get.cache().get_or_fetch_stream(&get.request.id, expected, source).await
 }
 
 /// An image at the upstream.

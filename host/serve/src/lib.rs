@@ -34,6 +34,7 @@ mod range;
 mod request_checks;
 mod request_fields;
 mod request_trace;
+mod requester;
 mod response;
 mod response_store;
 mod routing;

@@ -22,8 +22,9 @@ pub use sharing::Sharing;
 pub use tls::ListenerTls;
 
 use clap::{Args, Parser, ValueEnum};
+use hyper::header::HeaderName;
 use std::time::Duration;
-use values::{address, time};
+use values::{address, field, time};
 
 /// `image-cache serve`.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +56,9 @@ pub struct Options {
     /// The maximum number of fetches by --fetch-on-range at once; while that many run, further parts are served uncached
     #[arg(long, value_name = "N", env = "IMAGE_CACHE_FETCH_ON_RANGE_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub fetch_on_range_at_once: u32,
+    /// The header field whose value is the tenant of a request, for drivers with a policy for tenants; it grants nothing, and only a proxy that all clients use should be able to set it
+    #[arg(long, value_name = "NAME", env = "IMAGE_CACHE_TENANT_HEADER", value_parser = field)]
+    pub tenant_header: Option<HeaderName>,
     /// Which requests are for one user alone.
     #[command(flatten)]
     pub sharing: Sharing,

@@ -21,7 +21,7 @@ pub async fn serve_in_flight(
     get: &ImageGet,
     stored: Arc<StoredResponse>,
 ) -> Option<Response<Body>> {
-    let ImageGet { service, request, head } = get;
+    let ImageGet { service, request, head, .. } = get;
     let progress = service.cache.progress(&request.id).ok()??;
     if stored.is_not_modified_for(&head.headers) {
         let not_modified = response::not_modified(&stored).map(|()| body::empty());
@@ -39,7 +39,7 @@ pub async fn serve_in_flight(
         Part::Unsatisfiable => body::empty(),
         Part::Some(range) if range.start > progress.bytes.saturating_add(FAR_AHEAD) => return None,
         Part::Some(range) => {
-            let reader = service.cache.follow_range(&request.id, range.clone()).await;
+            let reader = get.cache().follow_range(&request.id, range.clone()).await;
             body::streaming(reader.ok()??.into_stream())
         }
     };

@@ -3,7 +3,10 @@
 use crate::policy::{Policy, PolicyError};
 use crate::trace::{Request, Trace};
 use image_cache_engine::{CallError, Driver, LoadError, SimulatedImages};
-use image_cache_model::{CacheSize, CachedImage, Config, Eviction, Hit, ImageId, system_time};
+use image_cache_model::{
+    AdmissionRequest, CacheSize, CachedImage, Config, Decision, Event, Eviction, Hit, ImageId,
+    RemovalReason, Requester, system_time,
+};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,9 @@ const HITS_PER_CALL: usize = 1000;
 
 /// Images that the policy evicts because of their age in one call, at most.
 const EXPIRED_PER_CALL: u32 = 1000;
+
+/// Microseconds of a second.
+const MICROS: u64 = 1_000_000;
 
 /// A driver, loaded on a database in memory and on images without bytes.
 ///
@@ -26,6 +32,8 @@ pub struct ComponentPolicy<'a> {
     /// What the cache holds.
     held: CacheSize,
     hits: Vec<Hit>,
+    /// When the driver's timer was last called, in microseconds.
+    ticked: u64,
     calls: u64,
     time: Duration,
 }
@@ -53,6 +61,7 @@ impl<'a> ComponentPolicy<'a> {
             sizes: vec![0; images.len()],
             held: CacheSize::default(),
             hits: Vec::new(),
+            ticked: 0,
             calls: 0,
             time: Duration::ZERO,
         })
@@ -80,7 +89,30 @@ impl<'a> ComponentPolicy<'a> {
             return Ok(());
         }
         let hits = std::mem::take(&mut self.hits);
-        self.call("record-hits", |driver| driver.record_hits(&hits))
+        self.call("record-hits", |driver| driver.record_hits(&hits))?;
+        if self.driver.has_events() {
+            let events: Vec<Event> = hits.into_iter().map(read).collect();
+            self.call("notify", |driver| driver.notify(&events))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the driver what happened, if it wants to know.
+    fn notify(&mut self, event: impl FnOnce() -> Event) -> Result<(), PolicyError> {
+        if !self.driver.has_events() {
+            return Ok(());
+        }
+        let events = [event()];
+        self.call("notify", |driver| driver.notify(&events))
+    }
+
+    /// Calls the driver's timer, if it has one and a second of the trace has passed.
+    fn tick(&mut self, now: u64) -> Result<(), PolicyError> {
+        if !self.driver.has_timer() || now < self.ticked.saturating_add(MICROS) {
+            return Ok(());
+        }
+        self.ticked = now;
+        self.call("tick", |driver| driver.tick(system_time(now)))
     }
 
     /// Selects victims and forgets them.
@@ -90,6 +122,7 @@ impl<'a> ComponentPolicy<'a> {
         bytes_needed: u64,
         limit: u32,
     ) -> Result<Vec<u32>, PolicyError> {
+        self.tick(request.at)?;
         let now = system_time(request.at);
         let cached = Some(self.held);
         let eviction = Eviction { now, bytes_needed, exclude: &[], limit, cached };
@@ -100,32 +133,45 @@ impl<'a> ComponentPolicy<'a> {
             let number = self.numbers.get(id).copied();
             let number = number.filter(|number| self.cached.contains(self.id(*number)));
             let number = number.ok_or_else(|| PolicyError::NotCached(id.to_owned()))?;
-            self.forget(number)?;
+            self.forget(number, RemovalReason::Evicted, request.at)?;
             numbers.push(number);
         }
         Ok(numbers)
     }
 
-    fn forget(&mut self, image: u32) -> Result<(), PolicyError> {
+    fn forget(&mut self, image: u32, reason: RemovalReason, at: u64) -> Result<(), PolicyError> {
         let id = self.id(image);
         self.cached.remove(id);
         self.held.images -= 1;
         self.held.bytes -= self.sizes[image as usize];
-        self.call("forget", |driver| driver.forget(std::slice::from_ref(id)))
+        self.call("forget", |driver| driver.forget(std::slice::from_ref(id)))?;
+        let at = system_time(at);
+        self.notify(|| Event::Removed { image_id: id.clone(), at, reason })
     }
+}
+
+fn read(hit: Hit) -> Event {
+    let Hit { image_id, at, bytes, requester } = hit;
+    Event::Read { image_id, at, bytes, requester }
 }
 
 impl Policy for ComponentPolicy<'_> {
     fn hit(&mut self, request: &Request) -> Result<(), PolicyError> {
         let image_id = self.id(request.image).clone();
-        self.hits.push(Hit { image_id, at: system_time(request.at) });
+        let (at, bytes) = (system_time(request.at), request.size);
+        self.hits.push(Hit { image_id, at, bytes, requester: Requester::default() });
         if self.hits.len() < HITS_PER_CALL { Ok(()) } else { self.pass_hits() }
     }
 
     fn admits(&mut self, request: &Request) -> Result<bool, PolicyError> {
         self.pass_hits()?;
-        let (id, now) = (self.id(request.image), system_time(request.at));
-        self.call("is-cacheable", |driver| driver.is_cacheable(id, Some(request.size), now))
+        self.tick(request.at)?;
+        let (image_id, requester) = (self.id(request.image), &Requester::default());
+        let (size, now) = (Some(request.size), system_time(request.at));
+        let request = AdmissionRequest { image_id, size, now, requester };
+        let call = if self.driver.has_admission() { "admit" } else { "is-cacheable" };
+        let decision = self.call(call, |driver| driver.admit(&request))?;
+        Ok(decision == Decision::Admit)
     }
 
     fn insert(&mut self, request: &Request) -> Result<(), PolicyError> {
@@ -144,7 +190,13 @@ impl Policy for ComponentPolicy<'_> {
         self.sizes[request.image as usize] = request.size;
         self.held.images += 1;
         self.held.bytes += request.size;
-        Ok(())
+        self.notify(|| Event::Fetched {
+            image_id: id.clone(),
+            at: now,
+            bytes: request.size,
+            duration: Duration::ZERO,
+            requester: Requester::default(),
+        })
     }
 
     fn evict(&mut self, request: &Request, needed: u64) -> Result<Option<u32>, PolicyError> {
@@ -163,7 +215,7 @@ impl Policy for ComponentPolicy<'_> {
 
     fn remove(&mut self, request: &Request) -> Result<(), PolicyError> {
         self.pass_hits()?;
-        self.forget(request.image)
+        self.forget(request.image, RemovalReason::Replaced, request.at)
     }
 
     fn calls(&self) -> (u64, f64) {

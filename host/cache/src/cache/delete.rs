@@ -1,8 +1,9 @@
 //! Removes cached images by id.
 
-use super::ImageCache;
+use super::{CacheInner, ImageCache};
 use crate::delete::{RemovedImage, remove_all};
 use crate::error::{Error, Result};
+use image_cache_model::{ImageId, RemovalReason};
 use image_cache_store::Directory;
 
 impl ImageCache {
@@ -10,9 +11,7 @@ impl ImageCache {
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
         let id = self.inner().image_id(id)?;
         self.inner().flush();
-        let images =
-            remove_all(self.inner(), std::slice::from_ref(&id), &Directory::remove_cached)?;
-        Ok(removed(images)? > 0)
+        Ok(delete(self.inner(), std::slice::from_ref(&id))? > 0)
     }
 
     /// Removes all cached images and returns their number. If some cannot be removed, it removes the others and then returns an
@@ -20,12 +19,13 @@ impl ImageCache {
     pub fn delete_all_cached_images(&self) -> Result<u64> {
         let inner = self.inner();
         inner.flush();
-        removed(remove_all(inner, &inner.cached_ids()?, &Directory::remove_cached)?)
+        delete(inner, &inner.cached_ids()?)
     }
 }
 
-/// The number of images that a batch removed, or the error of the first one that was not removed.
-fn removed(images: Vec<RemovedImage>) -> Result<u64> {
+/// The number of images that were removed, or the error of the first one that was not.
+fn delete(inner: &CacheInner, ids: &[ImageId]) -> Result<u64> {
+    let images = remove_all(inner, ids, RemovalReason::Deleted, &Directory::remove_cached)?;
     let count = |(id, removed): RemovedImage| {
         let was_there = removed.map(|size| u64::from(size.is_some()));
         was_there.map_err(Error::image("delete", &id))

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::metadata::DriverStatus;
 use crate::prune::{EvictionCause, eviction_order};
 use image_cache_model::CachedImage;
+use image_cache_store::Pin;
 
 /// Why a cached image would stay or go, in [`ImageCache::explain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Explanation {
     pub goes: Option<EvictionCause>,
     /// Images that the next prune evicts.
     pub planned: u64,
+    /// Its pins; while it has one, it is not evicted.
+    pub pins: Vec<Pin>,
 }
 
 impl ImageCache {
@@ -52,7 +55,10 @@ impl ImageCache {
         let order = eviction_order(self.inner())?;
         let rank = order.iter().position(|victim| victim.image_id == record.image_id);
         let goes = plan.iter().find(|planned| planned.image_id == record.image_id);
+        let pinned = self.pinned_images()?;
+        let pins = pinned.into_iter().find(|pinned| pinned.image_id == record.image_id);
         Ok(Some(Explanation {
+            pins: pins.map(|pinned| pinned.pins).unwrap_or_default(),
             rank: rank.map(|rank| rank as u64 + 1),
             ranked: order.len() as u64,
             goes: goes.map(|planned| planned.cause),

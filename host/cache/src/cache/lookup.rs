@@ -4,7 +4,8 @@ use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, DriverStatus, LastFallback, last_fallback};
 use crate::metrics::Counters;
-use image_cache_model::{CacheSize, CachedImage, LeftoverState};
+use image_cache_engine::DriverMetric;
+use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
 use image_cache_store::{Directory, names};
 use std::time::SystemTime;
 
@@ -61,7 +62,10 @@ impl ImageCache {
             return Ok(false);
         }
         self.inner.reconcile();
-        self.inner.metadata.is_cacheable(&self.inner.image_id(id)?, size, SystemTime::now())
+        let image_id = &self.inner.image_id(id)?;
+        let (now, requester) = (SystemTime::now(), &self.requester);
+        let request = AdmissionRequest { image_id, size, now, requester };
+        Ok(self.inner.metadata.admit(&request)? == Decision::Admit)
     }
 
     /// Bytes of the cached image; `None` if it is not cached.
@@ -89,13 +93,15 @@ impl ImageCache {
 
     /// Checks whether another program changed the directory: rebuilds a database that was removed or replaced, adopts images that
     /// were added, and forgets those that were removed. Lists and prunes do so themselves; a program that rarely uses them should
-    /// call it about every second. If nothing changed, it only reads the times of two files.
+    /// call it about every second. If nothing changed, it only reads the times of two files. It also calls the
+    /// driver's timer, if the driver has one.
     pub fn reconcile_external_changes(&self) {
         self.inner.metadata.check_database();
         if !self.inner.metadata.sync.is_in_sync() {
             self.inner.flush();
         }
         self.inner.reconcile_if_changed();
+        self.inner.metadata.tick_if_due();
     }
 
     /// Images and bytes cached, counted in the directory.
@@ -106,6 +112,11 @@ impl ImageCache {
     /// The driver in use and, if it is the fallback, for which driver and why.
     pub fn driver(&self) -> DriverStatus {
         self.inner.metadata.status()
+    }
+
+    /// The counters and gauges that the driver in use keeps in this process.
+    pub fn driver_metrics(&self) -> Vec<DriverMetric> {
+        self.inner.metadata.in_use().driver.metrics()
     }
 
     /// Driver, counts and warnings.

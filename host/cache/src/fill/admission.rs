@@ -3,7 +3,7 @@
 use crate::cache::CacheInner;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::space;
-use image_cache_model::ImageId;
+use image_cache_model::{AdmissionRequest, Decision, ImageId, Requester};
 use image_cache_store::{Incomplete, TakeResult};
 use std::io;
 use std::time::SystemTime;
@@ -13,6 +13,7 @@ pub(super) fn admit(
     inner: &CacheInner,
     image_id: &ImageId,
     size: Option<u64>,
+    requester: &Requester,
 ) -> Result<Incomplete, Outcome> {
     let failed = |failure| inner.note_failure(image_id, failure);
     let unwritable = |error: io::Error| failed(CacheFailure::Unwritable(error.to_string()));
@@ -22,9 +23,11 @@ pub(super) fn admit(
         return Err(Outcome::AlreadyCached);
     }
     inner.reconcile();
-    let is_cacheable = inner.metadata.is_cacheable(image_id, size, SystemTime::now());
-    if !is_cacheable.map_err(|error| failed(CacheFailure::DriverFailed(error.to_string())))? {
-        return Err(Outcome::RefusedByDriver);
+    let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
+    let decision = inner.metadata.admit(&request);
+    match decision.map_err(|error| failed(CacheFailure::DriverFailed(error.to_string())))? {
+        Decision::Admit => {}
+        Decision::Refuse(reason) => return Err(refused(image_id, reason)),
     }
     match Incomplete::take(&inner.directory, image_id).map_err(unwritable)? {
         TakeResult::Ours(mut file) => match space::reserve(inner, &mut file, size) {
@@ -37,4 +40,31 @@ pub(super) fn admit(
         TakeResult::AlreadyCached => Err(Outcome::AlreadyCached),
         TakeResult::BeingWritten => Err(Outcome::BeingCached),
     }
+}
+
+/// Asks the driver again at the end of a fetch whose size was not known. If it cannot answer, its first answer stands.
+pub(super) fn confirm(
+    inner: &CacheInner,
+    image_id: &ImageId,
+    size: u64,
+    requester: &Requester,
+) -> Result<(), Outcome> {
+    if !inner.metadata.asks_twice() {
+        return Ok(());
+    }
+    let (size, now) = (Some(size), SystemTime::now());
+    match inner.metadata.admit(&AdmissionRequest { image_id, size, now, requester }) {
+        Ok(Decision::Admit) => Ok(()),
+        Ok(Decision::Refuse(reason)) => Err(refused(image_id, reason)),
+        Err(error) => {
+            tracing::warn!(image = %image_id, %error, "the image is cached, although the driver was not asked about its size");
+            Ok(())
+        }
+    }
+}
+
+fn refused(image_id: &ImageId, reason: Option<String>) -> Outcome {
+    let words = reason.as_deref().unwrap_or("no reason given");
+    tracing::debug!(image = %image_id, reason = words, "the driver refused the image");
+    Outcome::RefusedByDriver(reason)
 }

@@ -61,7 +61,7 @@ fn record_and_move(
         }
         Err(error) => {
             let ids = std::slice::from_ref(image_id);
-            if metadata.forget(ids, &DriverBudget::one_call()).is_err() {
+            if metadata.forget(ids, None, &DriverBudget::one_call()).is_err() {
                 tracing::warn!(image = %image_id, "a record without a file remains for now");
             }
             Err(error)

@@ -4,6 +4,7 @@ use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::last_fallback;
+use super::notices::Timer;
 use super::sync_state::SyncState;
 use crate::error::Result;
 use crate::metrics::CacheMetrics;
@@ -42,6 +43,7 @@ impl MetadataStore {
             in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
+            timer: Timer::default(),
             sync: SyncState::default(),
         })
     }

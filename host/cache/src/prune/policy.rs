@@ -30,9 +30,8 @@ struct Policy {
 pub(super) fn evict_by_policy(run: &mut PruneRun<'_, '_>) -> Result<()> {
     let mut policy = Policy::new(run)?;
     while policy.beyond_half == 0 && policy.too_young.len() <= SPARED {
-        let spared = policy.too_young.iter().chain(run.excluded.keys()).cloned();
-        let exclude: Vec<ImageId> = spared.collect();
-        let victims = run.select_victims(0, &exclude, u32::MAX)?;
+        let exclude = policy.too_young.iter().chain(run.excluded.keys());
+        let victims = run.select_victims(0, exclude, u32::MAX)?;
         let mut go = Vec::with_capacity(victims.len());
         let is_last = victims.is_empty();
         for victim in victims {
@@ -58,8 +57,8 @@ pub(super) fn planned(run: &mut PruneRun<'_, '_>) -> Result<Vec<ImageId>> {
         if policy.beyond_half > 0 || policy.too_young.len() > SPARED || planned.len() > most {
             break;
         }
-        let exclude: Vec<ImageId> = policy.too_young.iter().chain(&planned).cloned().collect();
-        let victims = run.select_victims(0, &exclude, u32::MAX)?;
+        let exclude = policy.too_young.iter().chain(&planned);
+        let victims = run.select_victims(0, exclude, u32::MAX)?;
         if victims.is_empty() {
             break;
         }

@@ -1,11 +1,11 @@
 //! One run of evictions in the driver's order.
 
 use crate::cache::CacheInner;
-use crate::delete::{IMAGES_PER_LOCK, NotRemoved, RemovedImage, remove_batch};
+use crate::delete::{IMAGES_PER_LOCK, NotRemoved, Remove, RemovedImage, remove_batch};
 use crate::error::{Error, Result};
 use crate::metadata::{Backoff, DriverBudget, MetadataStore};
-use image_cache_model::{CacheSize, Eviction, ImageId, Victim};
-use image_cache_store::{DeferredClose, Directory};
+use image_cache_model::{CacheSize, Eviction, ImageId, RemovalReason, Victim};
+use image_cache_store::{DeferredClose, Directory, names};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -55,6 +55,8 @@ pub(super) struct PruneRun<'a, 's> {
     pub cached: CacheSize,
     /// Whether other processes changed the cache, so that its size must be counted again.
     is_stale: bool,
+    /// The cached images that an operator pinned.
+    pub pinned: Vec<ImageId>,
     /// Images that must not be named again, with the reason if they are still cached.
     pub excluded: BTreeMap<ImageId, Option<String>>,
     /// Number of excluded images that were not cached.
@@ -65,6 +67,19 @@ pub(super) struct PruneRun<'a, 's> {
     gave_up: Option<&'static str>,
     /// The size of the cache after the last failed round.
     failed_at: Option<CacheSize>,
+}
+
+/// The cached images that are pinned.
+fn pinned(inner: &CacheInner) -> Result<Vec<ImageId>> {
+    let pinned = inner.in_directory("read", names::PINS, inner.directory.pinned())?;
+    let mut cached = Vec::with_capacity(pinned.len());
+    for image in pinned {
+        let file = inner.directory.cached_file(&image.image_id);
+        if file.map_err(Error::image("examine", &image.image_id))?.is_some() {
+            cached.push(image.image_id);
+        }
+    }
+    Ok(cached)
 }
 
 impl<'a, 's> PruneRun<'a, 's> {
@@ -88,6 +103,7 @@ impl<'a, 's> PruneRun<'a, 's> {
             pruned: Pruned::default(),
             cached,
             is_stale: false,
+            pinned: pinned(inner)?,
             excluded: BTreeMap::new(),
             orphans: 0,
             failed_rounds: 0,
@@ -135,8 +151,7 @@ impl<'a, 's> PruneRun<'a, 's> {
             Excess::Bytes(bytes) => (bytes, u32::MAX),
             Excess::Images(images) => (u64::MAX, u32::try_from(images).unwrap_or(u32::MAX)),
         };
-        let exclude: Vec<ImageId> = self.excluded.keys().cloned().collect();
-        let victims = self.select_victims(bytes_needed, &exclude, most)?;
+        let victims = self.select_victims(bytes_needed, self.excluded.keys(), most)?;
         if victims.is_empty() {
             return self.handle_no_victims();
         }
@@ -145,17 +160,21 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.evict(&ids, bytes_needed)
     }
 
-    /// The victims that the driver names, in order of eviction; at most `most`.
-    pub fn select_victims(
+    /// The victims that the driver names, in order of eviction: at most `most`, and none that is pinned or excluded.
+    pub fn select_victims<'i>(
         &self,
         bytes_needed: u64,
-        exclude: &[ImageId],
+        exclude: impl IntoIterator<Item = &'i ImageId>,
         most: u32,
     ) -> Result<Vec<Victim>> {
+        let mut exclude: Vec<ImageId> = exclude.into_iter().cloned().collect();
+        exclude.extend_from_slice(&self.pinned);
+        exclude.sort_unstable();
+        exclude.dedup();
         let is_built_in = self.inner.metadata.is_built_in();
         let limit = if is_built_in { VICTIMS_OF_BUILT_IN } else { VICTIMS }.min(most);
         let (now, cached) = (SystemTime::now(), Some(self.cached));
-        let request = Eviction { now, bytes_needed, exclude, limit, cached };
+        let request = Eviction { now, bytes_needed, exclude: &exclude, limit, cached };
         self.inner.read_metadata(|metadata| metadata.select_victims(&request, &self.budget))
     }
 
@@ -166,8 +185,8 @@ impl<'a, 's> PruneRun<'a, 's> {
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(IMAGES_PER_LOCK)];
             let within = (&mut *self.space, &self.budget);
-            let images =
-                remove_batch(self.inner, batch, enough - freed, within, &Directory::evict)?;
+            let evict: (_, Remove<'_>) = (RemovalReason::Evicted, &Directory::evict);
+            let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
             rest = &rest[images.len()..];
             freed = freed.saturating_add(self.note_removed(images));
         }
@@ -208,6 +227,13 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.is_stale = true;
         if self.cached()?.images <= self.kept() {
             self.gave_up = None;
+            let pinned = self.pinned.len();
+            if pinned > 0 {
+                tracing::warn!(
+                    pinned,
+                    "the cache stays larger than its limits, because images are pinned: see `image-cache pin list`"
+                );
+            }
             return Ok(false);
         }
         self.note_failed_round("it names no victim, although the cache exceeds its limits")
@@ -250,9 +276,10 @@ impl<'a, 's> PruneRun<'a, 's> {
         Ok(Some(self.inner.metadata.in_use().error("prune to the maximum", reason)))
     }
 
-    /// Number of images that were named and are still cached.
+    /// Number of images that are pinned, or that were named and are still cached.
     pub fn kept(&self) -> u64 {
-        (self.excluded.len() - self.orphans) as u64
+        let excluded = self.excluded.len() - self.orphans;
+        (self.pinned.len() + excluded) as u64
     }
 
     /// Adds the results of removals; returns the evicted bytes.

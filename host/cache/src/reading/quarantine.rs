@@ -3,7 +3,7 @@
 use crate::cache::CacheInner;
 use crate::delete::remove_all;
 use crate::error::{Error, Result};
-use image_cache_model::ImageId;
+use image_cache_model::{ImageId, RemovalReason};
 use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
@@ -29,7 +29,8 @@ pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: 
 
 /// An error of kind [`NotFound`](io::ErrorKind::NotFound) if the image's name refers to another file, or to none.
 fn move_to_invalid(inner: &CacheInner, id: &ImageId, file: &File, reason: &str) -> Result<()> {
-    let images = remove_all(inner, std::slice::from_ref(id), &|directory, id| {
+    let ids = std::slice::from_ref(id);
+    let images = remove_all(inner, ids, RemovalReason::Damaged, &|directory, id| {
         if !directory.is_in_place(id, file)? {
             return Err(io::ErrorKind::NotFound.into());
         }

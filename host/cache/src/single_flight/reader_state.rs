@@ -186,6 +186,7 @@ impl<S> ReaderState<S> {
         hit: Option<PendingHit>,
     ) -> io::Result<Action> {
         let known = self.replay_check.take(received)?;
+        let hit = hit.map(|hit| hit.of_bytes(self.replay_check.returned()));
         Ok(match received.len() {
             0 => Action::End(end, hit),
             count if count == known => Action::Again,
@@ -194,14 +195,15 @@ impl<S> ReaderState<S> {
     }
 
     fn enter(&mut self, resolved: Resolved, loss: FetchLoss) -> io::Result<Action> {
-        let Request { inner, image_id, route, .. } = &mut self.request;
+        let Request { inner, image_id, route, requester, .. } = &mut self.request;
         let route = *route.get_or_insert_with(|| {
             let route = resolved.route();
             inner.metrics.counters().shared += u64::from(route == Route::Shared);
             route
         });
         // Following to the end is a hit, like reading a cached image.
-        self.hit = (route != Route::Fetching).then(|| PendingHit::new(inner, image_id));
+        self.hit =
+            (route != Route::Fetching).then(|| PendingHit::of_follower(inner, image_id, requester));
         match resolved {
             Resolved::Cached(mut reader) => {
                 self.hit = reader.detach_hit().filter(|_| self.hit.is_some());
@@ -241,11 +243,12 @@ impl<S> ReaderState<S> {
     /// digests are not available, the reader continues with its open file.
     fn go_on_in_cache(&mut self, position: u64, outcome: Outcome) -> io::Result<Action> {
         let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
-        let (from, Request { inner, image_id, range, .. }) = (follower.bytes()?, &self.request);
+        let (from, request) = (follower.bytes()?, &self.request);
+        let Request { inner, image_id, range, requester, .. } = request;
         if !inner.config.verify_reads {
             return Ok(Action::Again);
         }
-        match CachedReader::open(inner, image_id, position..range.end) {
+        match CachedReader::open(inner, image_id, position..range.end, requester) {
             Ok(Some(reader)) if from.is_of(&reader.file()?)? => {
                 self.stage = Stage::Cached(reader.counting_no_hit());
                 self.outcome = Some(outcome);

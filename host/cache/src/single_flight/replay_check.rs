@@ -48,6 +48,11 @@ impl ReplayCheck {
         Ok(again.len())
     }
 
+    /// The number of bytes that the reader has got.
+    pub fn returned(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether the next bytes are compared with earlier ones.
     pub fn is_compared(&self) -> bool {
         self.compared.is_some()

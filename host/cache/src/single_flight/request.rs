@@ -3,7 +3,7 @@
 use super::progress_info::Route;
 use crate::cache::CacheInner;
 use crate::metadata::DriverBudget;
-use image_cache_model::{Checksum, Expected, ImageId};
+use image_cache_model::{Checksum, Expected, ImageId, Requester};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ pub(crate) struct Request {
     pub inner: Arc<CacheInner>,
     pub image_id: ImageId,
     pub expected: Expected,
+    pub requester: Requester,
     /// The requested range, which may extend beyond the image's end.
     pub range: Range<u64>,
     /// Where the reader first found it; set from the beginning for a range that joins another reader's fetch.

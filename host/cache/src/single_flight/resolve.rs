@@ -56,7 +56,7 @@ impl Request {
                 return Resolved::Running(follow);
             }
             let (inner, image_id) = (Arc::clone(&self.inner), self.image_id.clone());
-            let fill = Fill::start(inner, image_id, self.expected.clone());
+            let fill = Fill::start(inner, image_id, self.expected.clone(), self.requester.clone());
             match fill.bypass_reason() {
                 None => return Resolved::OwnFetch(fill),
                 Some(Outcome::AlreadyCached) => {}
@@ -103,7 +103,7 @@ impl Request {
 
     /// The cached image; if it is not the expected one or cannot be read, the outcome for the reader.
     fn cached(&self) -> Result<Option<CachedReader>, Outcome> {
-        match CachedReader::open(&self.inner, &self.image_id, self.range.clone()) {
+        match CachedReader::open(&self.inner, &self.image_id, self.range.clone(), &self.requester) {
             Ok(None) => Ok(None),
             Ok(Some(reader)) if !self.distrusts_cached && self.agrees(&reader) => Ok(Some(reader)),
             Ok(Some(_)) => Err(Outcome::AlreadyCached),

@@ -43,8 +43,8 @@ enum FeedState {
 }
 
 impl BackgroundFill {
-    pub async fn start(cache: &ImageCache, id: &str, expected: Expected) -> Result<Self> {
-        let (cache, id, size) = (cache.clone(), id.to_owned(), expected.size);
+    pub async fn start(cache: ImageCache, id: &str, expected: Expected) -> Result<Self> {
+        let (id, size) = (id.to_owned(), expected.size);
         let start = move || Ok::<_, Error>(idle(cache.fill(&id, expected)?));
         Ok(BackgroundFill::of(blocking(start).await?, size))
     }

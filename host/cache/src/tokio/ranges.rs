@@ -23,7 +23,7 @@ impl AsyncImageCache {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let request = self.cache.request(id, expected.clone(), range)?;
+        let request = self.request(id, expected.clone(), range)?;
         // Dropped after the range's reader has joined the fetch.
         let whole = self.get_or_fetch_stream(id, expected, source).await?;
         match whole.route() {
@@ -34,7 +34,7 @@ impl AsyncImageCache {
 
     /// [`ImageCache::follow_range`](crate::ImageCache::follow_range).
     pub async fn follow_range(&self, id: &str, range: Range<u64>) -> Result<Option<ImageReader>> {
-        fetching::open(self.cache.request(id, Expected::nothing(), range)?, None).await
+        fetching::open(self.request(id, Expected::nothing(), range)?, None).await
     }
 
     /// [`ImageCache::progress`](crate::ImageCache::progress); it does not block.

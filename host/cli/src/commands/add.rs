@@ -7,7 +7,10 @@ use crate::output::short_size;
 use crate::progress;
 use anyhow::Context;
 use clap::Args;
-use image_cache::{CachedImage, Expected, ImageCache, ImageId, Outcome, parse_bytes};
+use image_cache::{
+    CachedImage, Expected, ImageCache, ImageId, Outcome, RequestKind, Requester, Tenant,
+    parse_bytes,
+};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -26,6 +29,9 @@ pub struct AddArgs {
     /// How many bytes there must be: a number, or a number with a unit (10 MB, 10 MiB)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     size: Option<u64>,
+    /// The tenant for whom it is added, for drivers with a policy for tenants
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<Tenant>,
 }
 
 /// The output of `add`.
@@ -47,7 +53,8 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     expected.size = add.size.or(length);
     let may_end = expected.size.is_some() || expected.md5.is_some();
     let mut source = NotEmpty { source: &mut source, may_end };
-    let cache = context.open()?;
+    let requester = Requester { kind: RequestKind::Add, tenant: add.tenant.clone() };
+    let cache = context.open()?.on_behalf_of(requester);
     let bar = progress::bytes(add.id.as_str(), length.or(add.size));
     let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected.clone());
     bar.finish_and_clear();
@@ -146,9 +153,12 @@ fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String
         Outcome::BeingCached => {
             ("being-cached", "another process is caching it; wait for that one".to_owned())
         }
-        Outcome::RefusedByDriver => {
+        Outcome::RefusedByDriver(reason) => {
             let driver = cache.driver().name;
-            let text = format!("driver {driver} does not want it; see the driver's options");
+            let text = match reason {
+                Some(reason) => format!("driver {driver} refuses it: {reason}"),
+                None => format!("driver {driver} refuses it; see the driver's options"),
+            };
             ("refused-by-driver", text)
         }
         Outcome::CacheFailed(why) => ("cache-failed", format!("{why}; fix this and add it again")),

@@ -112,6 +112,8 @@ struct ExplainAnswer<'a> {
     ranked: u64,
     evicted_by_next_prune: bool,
     cause: Option<&'static str>,
+    /// The names of its pins.
+    pins: Vec<&'a str>,
 }
 
 pub fn explain(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
@@ -125,6 +127,7 @@ pub fn explain(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
         ranked: found.ranked,
         evicted_by_next_prune: found.goes.is_some(),
         cause: found.goes.map(cause_name),
+        pins: found.pins.iter().map(|pin| pin.name.as_str()).collect(),
     };
     context.format.print(&answer, |answer| {
         facts([
@@ -143,6 +146,7 @@ pub fn explain(context: &CommandContext, id: &ImageId) -> anyhow::Result<Code> {
 /// The image's place in the order of eviction, in words.
 fn rank_words(found: &Explanation, driver: &str) -> String {
     match found.rank {
+        _ if !found.pins.is_empty() => "none: it is pinned".to_owned(),
         Some(rank) => format!("{rank} of {} in the eviction order of {driver}", found.ranked),
         None => format!("not among the first {} of {driver}", count(found.ranked, "image")),
     }
@@ -151,6 +155,10 @@ fn rank_words(found: &Explanation, driver: &str) -> String {
 /// Why the image goes or stays, in words.
 fn verdict(found: &Explanation, driver: &str) -> String {
     match found.goes {
+        None if !found.pins.is_empty() => {
+            let names: Vec<&str> = found.pins.iter().map(|pin| pin.name.as_str()).collect();
+            format!("keeps it: it is pinned ({})", names.join(", "))
+        }
         Some(EvictionCause::Policy) => {
             format!("evicts it: the policy of {driver} names it although there is room")
         }

@@ -19,6 +19,7 @@ mod vfs;
 
 use super::error::CapabilityError;
 use crate::bindings::image_cache::driver::sql as wit;
+use crate::bindings::image_cache::driver::transactions::Outcome;
 use crate::driver::deadline::Deadline;
 use authorizer::DiskShare;
 use connection::OpenDatabase;
@@ -209,6 +210,16 @@ impl Database {
         self.run(|open| open.execute_all(statements))
     }
 
+    /// Like `execute_all`, but undoes everything if a statement changes another number of rows than expected.
+    pub fn execute_checked(
+        &mut self,
+        statements: &[wit::Statement],
+        expected: &[Option<u64>],
+    ) -> Result<Outcome, CapabilityError> {
+        self.checked(|| execute::check_all(statements))?;
+        self.run(|open| open.execute_checked(statements, expected))
+    }
+
     fn checked(
         &mut self,
         check: impl FnOnce() -> Result<(), SqlFault>,
@@ -285,6 +296,7 @@ impl Database {
         let words = printable(&self.place.without_paths(&fault.why()), 500);
         let error = match fault {
             SqlFault::Answer(error) | SqlFault::Refused(error, _) => error,
+            SqlFault::UnexpectedRows(..) => CapabilityError::Other(words.clone()),
             SqlFault::Sqlite(error) => self.error_of_sqlite(&error),
             SqlFault::OfStatement(_, fault) => return self.error_for(*fault),
         };

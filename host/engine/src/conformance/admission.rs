@@ -1,9 +1,9 @@
-//! Admission: whatever the policy, the call returns a result and has no effect.
+//! Admission: whatever the policy, the calls return a result and change no record.
 
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image};
-use image_cache_model::CacheSize;
+use image_cache_model::{CacheSize, RequestKind, Requester};
 
 pub(super) fn admission_is_answered_for_an_unknown_size(fixture: Fixture) -> Verdict {
     fixture.admits("new", None, at(0)).map(drop)
@@ -30,4 +30,22 @@ pub(super) fn asking_for_admission_changes_nothing(fixture: Fixture) -> Verdict 
     fixture.lacks("new")?;
     fixture.has(&known)?;
     equal("images and bytes", &fixture.size()?, &CacheSize { images: 1, bytes: 10 })
+}
+
+pub(super) fn admission_is_answered_for_every_kind_of_request(fixture: Fixture) -> Verdict {
+    for kind in
+        [RequestKind::Client, RequestKind::Follower, RequestKind::Prefetch, RequestKind::Add]
+    {
+        for tenant in [None, "a".parse().ok(), "t".repeat(128).parse().ok()] {
+            fixture.admit("new", Some(20), at(1), &Requester { kind, tenant })?;
+        }
+    }
+    fixture.lacks("new")
+}
+
+pub(super) fn a_second_question_with_the_size_is_answered(fixture: Fixture) -> Verdict {
+    let requester = Requester { tenant: "a".parse().ok(), ..Requester::default() };
+    fixture.admit("new", None, at(1), &requester)?;
+    fixture.admit("new", Some(1 << 40), at(60), &requester)?;
+    fixture.lacks("new")
 }

@@ -4,7 +4,10 @@ use super::failure::{Failure, Verdict, cannot, equal};
 use super::fixture::Fixture;
 use super::images::{at, id, ids, write_file};
 use crate::driver::{CallError, Driver, DriverError};
-use image_cache_model::{CacheSize, CachedImage, Eviction, Hit, Leftover, Victim};
+use image_cache_model::{
+    AdmissionRequest, CacheSize, CachedImage, Decision, Event, Eviction, Hit, Leftover, Requester,
+    Victim,
+};
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
@@ -46,8 +49,7 @@ impl Fixture {
     }
 
     pub(super) fn hits(&self, hits: &[(&str, SystemTime)]) -> Verdict {
-        let hits: Vec<Hit> =
-            hits.iter().map(|(name, at)| Hit { image_id: id(name), at: *at }).collect();
+        let hits: Vec<Hit> = hits.iter().map(|(name, at)| Hit::new(id(name), *at)).collect();
         self.ask("record-hits", |driver| driver.record_hits(&hits))
     }
 
@@ -162,9 +164,34 @@ impl Fixture {
         self.ask("select-leftovers", |driver| driver.select_leftovers(offered, stalled_before, now))
     }
 
+    /// The answer for a client of an unknown tenant.
     pub(super) fn admits(&self, name: &str, size: Option<u64>, now: SystemTime) -> Verdict<bool> {
+        self.admit(name, size, now, &Requester::default()).map(|it| it == Decision::Admit)
+    }
+
+    /// The answer of the interface `admission`, if the driver exports it, after that of `is-cacheable`, which must be there too.
+    pub(super) fn admit(
+        &self,
+        name: &str,
+        size: Option<u64>,
+        now: SystemTime,
+        requester: &Requester,
+    ) -> Verdict<Decision> {
         let id = id(name);
-        self.ask("is-cacheable", |driver| driver.is_cacheable(&id, size, now))
+        let request = AdmissionRequest { image_id: &id, size, now, requester };
+        let is_cacheable = self.ask("is-cacheable", |driver| driver.is_cacheable(&request))?;
+        if self.driver.has_admission() {
+            return self.ask("admit", |driver| driver.admit(&request));
+        }
+        Ok(if is_cacheable { Decision::Admit } else { Decision::Refuse(None) })
+    }
+
+    pub(super) fn notify(&self, events: &[Event]) -> Verdict {
+        self.ask("notify", |driver| driver.notify(events))
+    }
+
+    pub(super) fn tick(&self, now: SystemTime) -> Verdict {
+        self.ask("tick", |driver| driver.tick(now))
     }
 
     /// Makes a call, and repeats it while the driver's storage is busy.

@@ -12,6 +12,7 @@ use crate::capability::error::CapabilityError;
 use crate::capability::files::MAX_LISTINGS;
 use crate::capability::images::OpenImage;
 use crate::capability::log::{Log, MAX_PER_SECOND};
+use crate::capability::metrics::DriverMetrics;
 use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS};
 use crate::capability::wasi::GuestOutput;
 use std::io;
@@ -35,6 +36,7 @@ pub struct HostState {
     pub usage: PeakUsage,
     pub log: Log,
     pub capacity: Capacity,
+    pub metrics: DriverMetrics,
     /// `None` if a component is only inspected.
     pub cache: Option<CacheAccess>,
     /// The number of the guest's open listings of files.
@@ -54,6 +56,7 @@ impl HostState {
             usage: PeakUsage::default(),
             log: Log::new(&spec.name),
             capacity: Capacity::new(spec.cache_limits),
+            metrics: DriverMetrics::new(&spec.name),
             cache: CacheAccess::new(spec, &deadline),
             listings: 0,
             wasi: None,

@@ -9,7 +9,10 @@ const PACKAGE: &str = "image-cache:driver";
 const MAJOR: &str = "1";
 
 /// The interfaces that a driver may import without a grant.
-const WITHOUT_GRANT: [&str; 3] = ["types", "log", "capacity"];
+const WITHOUT_GRANT: [&str; 6] = ["types", "requests", "log", "capacity", "pins", "metrics"];
+
+/// The interface that a driver may import with the grant of another one.
+const TRANSACTIONS: &str = "transactions";
 
 /// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
 const WASI_PACKAGES: [&str; 6] =
@@ -165,6 +168,7 @@ fn own_grants() -> impl Iterator<Item = Grant> {
 fn own_interfaces() -> String {
     let mut names: Vec<&str> =
         WITHOUT_GRANT.into_iter().chain(own_grants().map(Grant::name)).collect();
+    names.push(TRANSACTIONS);
     let last = names.pop().unwrap_or_default();
     format!("{} and {last}", names.join(", "))
 }
@@ -172,7 +176,10 @@ fn own_interfaces() -> String {
 /// Which grant an import needs; an error if no grant covers it.
 fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
-        let grant = own_grants().find(|grant| grant.name() == name);
+        let grant = match name {
+            TRANSACTIONS => Some(Grant::Sql),
+            _ => own_grants().find(|grant| grant.name() == name),
+        };
         if grant.is_none() && !WITHOUT_GRANT.contains(&name) {
             return Err(format!(
                 "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has {}; \
@@ -252,8 +259,10 @@ mod tests {
         let world = include_str!("../../../../wit/world.wit");
         let imported = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
         let imported: BTreeSet<&str> = imported.map(|name| name.trim_end_matches(';')).collect();
+        // The types of requests are imported by what a driver may export.
+        let without = WITHOUT_GRANT.into_iter().filter(|name| *name != "requests");
         let known: BTreeSet<&str> =
-            WITHOUT_GRANT.into_iter().chain(own_grants().map(Grant::name)).collect();
+            without.chain(own_grants().map(Grant::name)).chain([TRANSACTIONS]).collect();
         assert_eq!(imported, known);
     }
 }

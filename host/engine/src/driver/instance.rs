@@ -5,16 +5,16 @@ use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::{DriverSpec, Storage};
 use super::error::{CallError, DriverError, causes};
+use super::exports::{ExportIndices, Exports};
 use super::host_state::HostState;
 use super::host_state::imports::link;
-use crate::bindings::exports::image_cache::driver::driver::{ConfigurationError, Guest};
-use crate::bindings::{ImageCacheDriver, ImageCacheDriverPre};
+use crate::bindings::exports::image_cache::driver::driver::ConfigurationError;
 use crate::capability::{no_images, wasi};
 use crate::engine::RunningCall;
 use image_cache_model::{Grant, printable};
 use std::collections::BTreeMap;
 use std::time::Instant;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
 /// Maximum memory of the host for the strings and lists that a guest passes in one call, in bytes.
@@ -25,7 +25,8 @@ const MAX_HANDLES: usize = 1000;
 
 /// A driver's linked component, from which instances are created.
 pub(super) struct InstanceTemplate {
-    pre: ImageCacheDriverPre<HostState>,
+    pre: InstancePre<HostState>,
+    pub exports: ExportIndices,
     pub spec: DriverSpec,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct InstanceTemplate {
 /// into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
 pub(super) struct Instance {
     store: Store<HostState>,
-    bindings: ImageCacheDriver,
+    exports: Exports,
     has_wasi: bool,
 }
 
@@ -52,11 +53,9 @@ impl InstanceTemplate {
             |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
         let mut linker = Linker::new(component.engine());
         link(&mut linker, &spec.config.grants).map_err(unlinkable)?;
-        let pre = linker
-            .instantiate_pre(component)
-            .and_then(ImageCacheDriverPre::new)
-            .map_err(unlinkable)?;
-        Ok(InstanceTemplate { pre, spec })
+        let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
+        let exports = ExportIndices::new(&pre).map_err(unlinkable)?;
+        Ok(InstanceTemplate { pre, exports, spec })
     }
 
     /// Whether its driver can access the images' files.
@@ -71,7 +70,7 @@ impl InstanceTemplate {
         state: HostState,
         until: Option<Instant>,
     ) -> Result<Instance, Box<FailedStart>> {
-        let mut store = Store::new(self.pre.engine(), state.for_new_instance());
+        let mut store = Store::new(self.pre.component().engine(), state.for_new_instance());
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_PASSED);
         store.set_max_component_handles(MAX_HANDLES);
@@ -80,9 +79,12 @@ impl InstanceTemplate {
             Ok(UpdateDeadline::Continue(1))
         });
         let has_wasi = self.spec.config.grants.contains(&Grant::Wasi);
-        let made = timed(&mut store, has_wasi, until, |store| self.pre.instantiate(store));
+        let made = timed(&mut store, has_wasi, until, |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            self.exports.load(store, &instance)
+        });
         match made {
-            Ok(bindings) => Ok(Instance { store, bindings, has_wasi }),
+            Ok(exports) => Ok(Instance { store, exports, has_wasi }),
             Err(error) => {
                 let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
@@ -117,17 +119,17 @@ impl Instance {
         &mut self,
         call: &str,
         until: Option<Instant>,
-        work: impl FnOnce(&Guest, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
+        work: impl FnOnce(&Exports, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
     ) -> Result<R, CallError> {
-        let Instance { store, bindings, has_wasi } = self;
-        let guest = bindings.image_cache_driver_driver();
-        let result = timed(store, *has_wasi, until, |store| work(guest, store));
+        let Instance { store, exports, has_wasi } = self;
+        let result = timed(store, *has_wasi, until, |store| work(exports, store));
         result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
     }
 
     /// The driver's name and version.
     pub fn describe(&mut self) -> Result<(String, String), CallError> {
-        let description = self.call("describe", None, |guest, store| guest.call_describe(store))?;
+        let describe = |exports: &Exports, store: &mut _| exports.driver().call_describe(store);
+        let description = self.call("describe", None, describe)?;
         convert::description(description)
             .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
     }
@@ -138,7 +140,8 @@ impl Instance {
         until: Option<Instant>,
     ) -> Result<(), CallError> {
         let options: Vec<(String, String)> = options.clone().into_iter().collect();
-        let configure = |guest: &Guest, store: &mut _| guest.call_configure(store, &options);
+        let configure =
+            |exports: &Exports, store: &mut _| exports.driver().call_configure(store, &options);
         let answer = self.call("configure", until, configure);
         if let Some(words) = self.state().corruption() {
             return Err(CallError::Corrupt(words.into()));

@@ -2,15 +2,18 @@
 
 mod calls;
 mod instance_slot;
+mod optional_calls;
 
 use super::convert::ContractViolation;
 use super::deadline::end_of;
 use super::error::CallError;
+use super::exports::Exports;
 use super::host_state::HostState;
 use super::instance::{Instance, InstanceTemplate};
 use super::peak_usage::Peak;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::bindings::image_cache::driver::types;
+use crate::capability::metrics::DriverMetric;
 use image_cache_store::sync::TimedLock;
 use instance_slot::InstanceSlot;
 use std::path::PathBuf;
@@ -84,6 +87,20 @@ impl Driver {
         &self.loaded.version
     }
 
+    /// Values that the driver counted and measured, for a service's metrics.
+    pub fn metrics(&self) -> Vec<DriverMetric> {
+        let slot = self.slot();
+        let state = slot.instance.as_ref().map(Instance::state).or(slot.idle.as_ref());
+        state.map(|state| state.metrics.list()).unwrap_or_default()
+    }
+
+    /// What was wrong with the first metric of the driver that was ignored, if one was.
+    pub fn metrics_fault(&self) -> Option<String> {
+        let slot = self.slot();
+        let state = slot.instance.as_ref().map(Instance::state).or(slot.idle.as_ref());
+        state.and_then(|state| state.metrics.fault().map(str::to_owned))
+    }
+
     /// This driver's maximum use of each limit since it was loaded.
     pub fn peaks(&self) -> Vec<Peak> {
         let slot = self.slot();
@@ -108,11 +125,21 @@ impl Driver {
         self.slot().drop_replaced_or_emptied()
     }
 
-    /// One call on the instance, which is created if there is none; `check` compares the result with the arguments.
+    /// One call of the interface that every driver exports.
     fn call<R: Send, T>(
         &self,
         name: &str,
         work: impl FnOnce(&Guest, &mut Store<HostState>) -> CallResult<R> + Send,
+        check: impl FnOnce(R) -> Result<T, ContractViolation>,
+    ) -> Result<T, CallError> {
+        self.call_export(name, |exports, store| work(exports.driver(), store), check)
+    }
+
+    /// One call on the instance, which is created if there is none; `check` compares the result with the arguments.
+    fn call_export<R: Send, T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Exports, &mut Store<HostState>) -> CallResult<R> + Send,
         check: impl FnOnce(R) -> Result<T, ContractViolation>,
     ) -> Result<T, CallError> {
         // A call waits for other calls at most as long as a call may take.

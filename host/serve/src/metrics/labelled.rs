@@ -2,10 +2,11 @@
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::{MetricType, TypedMetric};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Label names and values that identify one metric among those with the same name.
-type MetricLabels = Vec<(&'static str, String)>;
+type MetricLabels = Vec<(Cow<'static, str>, String)>;
 
 /// The metrics with one name.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ impl<M> LabelledMetrics<M> {
         metrics: impl IntoIterator<Item = (&'a str, M)>,
     ) -> LabelledMetrics<M> {
         let metrics = metrics.into_iter();
-        let labelled = metrics.map(|(value, metric)| (vec![(label, value.to_owned())], metric));
+        let labelled =
+            metrics.map(|(value, metric)| (vec![(label.into(), value.to_owned())], metric));
         LabelledMetrics(labelled.collect())
     }
 }

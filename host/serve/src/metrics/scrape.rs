@@ -3,7 +3,9 @@
 use super::labelled::LabelledMetrics;
 use super::{Listeners, ServeMetrics};
 use crate::descriptors;
-use image_cache::{CachedImage, Counters, DriverCalls, ImageCache, Status};
+use image_cache::{
+    CachedImage, Counters, DriverCalls, DriverMetric, ImageCache, MetricValue, Status,
+};
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -66,6 +68,7 @@ pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result
     }
     add_sources(&mut page, &counters);
     add_driver(&mut page, &counters, &status);
+    add_driver_metrics(&mut page, &status.driver.name, cache.driver_metrics());
     for (name, help, value) in GAUGES {
         if let Some(value) = value(&status) {
             page.register(name, help, ConstGauge::new(value as f64));
@@ -119,7 +122,7 @@ fn add_listeners(page: &mut Registry, listeners: &Listeners) {
         let states = [("busy", counts.busy), ("idle", counts.idle), ("waiting", counts.waiting)];
         states.map(|(state, count)| {
             let labels = [("listener", *listener), ("state", state)];
-            let labels = labels.map(|(name, value)| (name, value.to_owned()));
+            let labels = labels.map(|(name, value)| (name.into(), value.to_owned()));
             (labels.to_vec(), ConstGauge::new(count as f64))
         })
     });
@@ -212,9 +215,32 @@ fn add_driver(page: &mut Registry, counters: &Counters, status: &Status) {
         of_calls(counters, |calls| ConstGauge::new(calls.longest.as_secs_f64())),
     );
     let driver = &status.driver;
-    let labels = vec![("name", driver.name.clone()), ("version", driver.version.clone())];
+    let labels =
+        vec![("name".into(), driver.name.clone()), ("version".into(), driver.version.clone())];
     let info = LabelledMetrics(vec![(labels, ConstGauge::new(1.0))]);
     page.register("driver_info", "The driver in use", info);
+}
+
+/// The driver's own counters and gauges; the engine has checked and limited them.
+fn add_driver_metrics(page: &mut Registry, driver: &str, metrics: Vec<DriverMetric>) {
+    for series in metrics.chunk_by(|a, b| a.name == b.name) {
+        let (mut counters, mut gauges) = (Vec::new(), Vec::new());
+        for metric in series {
+            let own =
+                metric.labels.iter().map(|(name, value)| (name.clone().into(), value.clone()));
+            let labels = own.chain([("driver".into(), driver.to_owned())]).collect();
+            match metric.value {
+                MetricValue::Counter(count) => counters.push((labels, ConstCounter::new(count))),
+                MetricValue::Gauge(value) => gauges.push((labels, ConstGauge::new(value))),
+            }
+        }
+        let name = format!("driver_metric_{}", series[0].name);
+        if counters.is_empty() {
+            page.register(name, "Measured by the driver", LabelledMetrics(gauges));
+        } else {
+            page.register(name, "Counted by the driver", LabelledMetrics(counters));
+        }
+    }
 }
 
 fn add_oldest(page: &mut Registry, images: &[CachedImage]) {

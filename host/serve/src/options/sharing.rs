@@ -1,5 +1,6 @@
 //! Which requests are personal, and what shared fetches carry.
 
+use super::values::field;
 use clap::Args;
 use hyper::header::HeaderName;
 
@@ -18,8 +19,4 @@ pub struct Sharing {
     /// Also cache what is requested with a credential in the query: anyone who knows the whole URL gets it; its id in the cache is a digest
     #[arg(long, env = "IMAGE_CACHE_CACHE_CREDENTIAL_QUERIES")]
     pub cache_credential_queries: bool,
-}
-
-fn field(text: &str) -> Result<HeaderName, String> {
-    text.trim().parse().map_err(|_| "accepted: the name of a header field, as X-Api-Key".to_owned())
 }

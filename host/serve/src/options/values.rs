@@ -1,5 +1,6 @@
 //! Values that several options have in common.
 
+use hyper::header::HeaderName;
 use std::time::Duration;
 
 /// A number of seconds, or a number with a unit.
@@ -8,6 +9,11 @@ pub fn time(text: &str) -> Result<Duration, String> {
     seconds.or_else(|| humantime::parse_duration(text.trim()).ok()).ok_or_else(|| {
         "accepted: seconds (5), or a number with a unit (\"500ms\", \"2m\")".to_owned()
     })
+}
+
+/// The name of a header field.
+pub fn field(text: &str) -> Result<HeaderName, String> {
+    text.trim().parse().map_err(|_| "accepted: the name of a header field, as X-Api-Key".to_owned())
 }
 
 /// A time other than 0, which nobody could meet.

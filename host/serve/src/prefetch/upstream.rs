@@ -10,6 +10,7 @@ use crate::upstream::UpstreamError;
 use crate::{body, plain_id};
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
+use image_cache::RequestKind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     let mut request = Request::new(body::empty());
     *request.uri_mut() = target(service, id)?.parse().map_err(|_| "its path is malformed")?;
     *request.headers_mut() = credential_headers(service)?;
+    request.extensions_mut().insert(RequestKind::Prefetch);
     let response = respond(Arc::clone(service), request).await;
     if let Some(UpstreamFault(reason)) = response.extensions().get() {
         return Err(reason.clone());

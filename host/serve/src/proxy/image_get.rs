@@ -3,10 +3,13 @@
 use crate::body::Body;
 use crate::cache_status::Reason;
 use crate::range::Asked;
+use crate::requester::requester;
 use crate::service::Service;
 use crate::upstream_request::UpstreamRequest;
 use hyper::Response;
 use hyper::http::request::Parts;
+use image_cache::Requester;
+use image_cache::tokio::AsyncImageCache;
 use std::sync::Arc;
 
 /// A client's GET or HEAD of an image.
@@ -15,6 +18,8 @@ pub struct ImageGet {
     pub head: Parts,
     /// The request to the upstream for this client.
     pub request: UpstreamRequest,
+    /// For whom the image is read or fetched.
+    requester: Requester,
 }
 
 impl ImageGet {
@@ -25,7 +30,13 @@ impl ImageGet {
             headers: service.fields.for_shared_fetch(&head.headers),
             epoch: service.responses.epoch(),
         };
-        ImageGet { service: Arc::clone(service), head, request }
+        let requester = requester(&head, &service.options);
+        ImageGet { service: Arc::clone(service), head, request, requester }
+    }
+
+    /// The cache, for this request's reads and fetches.
+    pub fn cache(&self) -> AsyncImageCache {
+        self.service.cache.on_behalf_of(self.requester.clone())
     }
 
     /// Whether the client wants the whole image.

@@ -5,6 +5,7 @@ use super::owner::Owner;
 use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, names, unlink};
 use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -19,7 +20,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 ///
 /// Every file is opened by the folder's handle: no link is followed, no call blocks, and an entry that is not a regular file or
 /// is larger than [`MAX_BYTES`](Self::MAX_BYTES) counts as missing. [`save`](Self::save) replaces an existing file atomically. It
-/// does not flush to disk: after a power loss the file may be missing or empty.
+/// does not flush to disk, so that after a power loss the file may be missing or empty; [`save_to_disk`](Self::save_to_disk) does.
 ///
 /// ```
 /// # use image_cache_store::Directory;
@@ -100,6 +101,22 @@ impl SmallFiles {
     /// # Errors
     /// If the name is not valid for a file, the content is too large, or the file cannot be written.
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.replace(name, content, false)
+    }
+
+    /// Like [`save`](Self::save), and flushes the file and its name to disk.
+    ///
+    /// # Errors
+    /// As `save`.
+    pub fn save_to_disk(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.replace(name, content, true)?;
+        // A handle of cap-std's cannot be flushed.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(opened)?)
+    }
+
+    fn replace(&self, name: &str, content: &[u8], is_flushed: bool) -> io::Result<()> {
         let name = file_name(name)?;
         if content.len() as u64 > Self::MAX_BYTES {
             let words =
@@ -109,6 +126,7 @@ impl SmallFiles {
         let new = format!("{NEW}{}", random_suffix());
         let mut file = create_new(&self.dir, &new, 0o600)?;
         let saved = self.owner.give_to_file(&file).and_then(|()| file.write_all(content));
+        let saved = saved.and_then(|()| if is_flushed { file.sync_all() } else { Ok(()) });
         saved
             .and_then(|()| Ok(rustix::fs::renameat(&self.dir, &new, &self.dir, name)?))
             .inspect_err(|_| drop(unlink(&self.dir, &new)))

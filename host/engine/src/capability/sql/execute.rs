@@ -8,6 +8,7 @@ use super::fault::SqlFault;
 use super::interrupt::Interrupt;
 use super::prepared::Prepared;
 use super::wit;
+use crate::bindings::image_cache::driver::transactions::Outcome;
 use crate::capability::error::CapabilityError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement, TransactionBehavior};
@@ -81,9 +82,31 @@ impl OpenDatabase {
         Runner { connection, interrupt, prepared }.run(statement, Runner::query)
     }
 
-    /// Executes all statements or none. The transaction takes the write lock at its start, so that it cannot fail later
-    /// because the lock is busy.
+    /// Executes all statements or none.
     pub fn execute_all(&mut self, statements: &[wit::Statement]) -> Result<Vec<u64>, SqlFault> {
+        self.transact(statements, &[])
+    }
+
+    /// Executes all statements, or none if one changes another number of rows than expected.
+    pub fn execute_checked(
+        &mut self,
+        statements: &[wit::Statement],
+        expected: &[Option<u64>],
+    ) -> Result<Outcome, SqlFault> {
+        match self.transact(statements, expected) {
+            Ok(changed) => Ok(Outcome::Committed(changed)),
+            Err(SqlFault::UnexpectedRows(number, rows)) => Ok(Outcome::RolledBack((number, rows))),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Executes all statements or none; a missing expectation accepts every number of rows. The transaction takes the write lock at its start, so that it cannot fail later
+    /// because the lock is busy.
+    fn transact(
+        &mut self,
+        statements: &[wit::Statement],
+        expected: &[Option<u64>],
+    ) -> Result<Vec<u64>, SqlFault> {
         self.checkpoint_full_log()?;
         self.interrupt.begin_transaction();
         let OpenDatabase { connection, interrupt, prepared, .. } = self;
@@ -91,8 +114,13 @@ impl OpenDatabase {
         let transaction =
             interrupt.as_host(move || connection.transaction_with_behavior(immediate))?;
         let mut runner = Runner { connection: &transaction, interrupt, prepared };
+        let expected = expected.iter().copied().chain(std::iter::repeat(None));
+        let run_one = |((number, one), expected)| {
+            let changed = runner.run_one(number, one)?;
+            check_rows(number, changed, expected)
+        };
         let changed: Result<Vec<u64>, SqlFault> =
-            (1..).zip(statements).map(|(number, one)| runner.run_one(number, one)).collect();
+            (1..).zip(statements).zip(expected).map(run_one).collect();
         let is_changed = changed.is_ok();
         let ended = interrupt
             .as_host(|| if is_changed { transaction.commit() } else { transaction.rollback() });
@@ -118,6 +146,16 @@ impl OpenDatabase {
         }
         self.interrupt.set_log_bytes(0);
         Ok(())
+    }
+}
+
+/// Compares the number of changed rows of a statement with the expected one.
+fn check_rows(number: usize, changed: u64, expected: Option<u64>) -> Result<u64, SqlFault> {
+    match expected {
+        Some(expected) if expected != changed => {
+            Err(SqlFault::UnexpectedRows(u32::try_from(number).unwrap_or(u32::MAX), changed))
+        }
+        _ => Ok(changed),
     }
 }
 

@@ -14,6 +14,9 @@ pub(super) enum SqlFault {
     Refused(CapabilityError, String),
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// A statement, counted from 1, changed another number of rows than expected.
+    #[error("statement {0} changed {1} rows")]
+    UnexpectedRows(u32, u64),
     /// The fault of one statement of several; they are counted from 1.
     #[error("statement {0}: {1}")]
     OfStatement(usize, Box<SqlFault>),
@@ -41,7 +44,7 @@ impl SqlFault {
         match self {
             SqlFault::Sqlite(error) => Some(error),
             SqlFault::OfStatement(_, fault) => fault.sqlite(),
-            SqlFault::Answer(_) | SqlFault::Refused(..) => None,
+            SqlFault::Answer(_) | SqlFault::Refused(..) | SqlFault::UnexpectedRows(..) => None,
         }
     }
 }

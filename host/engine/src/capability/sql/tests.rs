@@ -251,6 +251,25 @@ fn all_statements_of_a_transaction_are_executed_or_none() {
 }
 
 #[test]
+fn statements_with_an_unexpected_number_of_rows_are_undone() {
+    let mut records = records();
+    let database = &mut records.database;
+    let sql = ["INSERT INTO t VALUES (1, 'a')", "UPDATE t SET v = 'b' WHERE v = 'a'"].map(text);
+    let committed = database.execute_checked(&sql, &[None, Some(1)]).expect("they are valid");
+    assert!(matches!(committed, Outcome::Committed(rows) if rows == [1, 1]));
+    let again = ["INSERT INTO t VALUES (2, 'c')", "UPDATE t SET v = 'd' WHERE v = 'a'"].map(text);
+    let undone = database.execute_checked(&again, &[Some(1), Some(1)]).expect("they are valid");
+    assert!(matches!(undone, Outcome::RolledBack((2, 0))));
+    let count = text("SELECT count(*) FROM t");
+    assert!(matches!(database.query(&count).expect("it reads").rows[0][0], wit::Value::Integer(1)));
+    // What is no statement is an error, as in `execute-all`.
+    let broken = [text("INSERT INTO t VALUES (3, 'e')"), text("NO STATEMENT")];
+    let error = database.execute_checked(&broken, &[None, None]).expect_err("it is no statement");
+    assert!(format!("{error:?}").contains("statement 2: "), "{error:?}");
+    assert!(matches!(database.query(&count).expect("it reads").rows[0][0], wit::Value::Integer(1)));
+}
+
+#[test]
 fn a_database_in_use_is_busy_no_longer_than_the_call_may_take() {
     let mut records = records();
     let other = rusqlite::Connection::open(records.base.join("cache.db")).expect("it opens");

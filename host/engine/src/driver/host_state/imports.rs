@@ -1,7 +1,9 @@
 //! The imports of guests, implemented on a driver's state: the WIT interfaces of `wit/`, and WASI.
 
 use super::HostState;
-use crate::bindings::image_cache::driver::{attributes, capacity, files, log, sql};
+use crate::bindings::image_cache::driver::{
+    attributes, capacity, files, log, metrics, pins, sql, transactions,
+};
 use crate::capability::error::CapabilityError;
 use crate::capability::files::{MAX_LISTINGS, page};
 use crate::capability::listing::Listing;
@@ -19,9 +21,14 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     capacity::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    pins::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    metrics::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
     for grant in grants {
         match grant {
-            Grant::Sql => sql::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
+            Grant::Sql => {
+                sql::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+                transactions::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+            }
             Grant::Attributes => attributes::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
             Grant::Files => files::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
             Grant::Wasi => link_wasi(linker)?,
@@ -48,6 +55,18 @@ impl sql::Host for HostState {
     ) -> Result<Vec<u64>, CapabilityError> {
         self.usage.note(Bound::Statements, statements.len() as u64);
         self.in_database(&statements, |database| database.execute_all(&statements))
+    }
+}
+
+impl transactions::Host for HostState {
+    fn execute_checked(
+        &mut self,
+        statements: Vec<transactions::CheckedStatement>,
+    ) -> Result<transactions::Outcome, CapabilityError> {
+        self.usage.note(Bound::Statements, statements.len() as u64);
+        let parts = statements.into_iter().map(|one| (one.statement, one.expected_rows));
+        let (statements, expected): (Vec<_>, Vec<_>) = parts.unzip();
+        self.in_database(&statements, |database| database.execute_checked(&statements, &expected))
     }
 }
 
@@ -150,6 +169,26 @@ impl capacity::Host for HostState {
 
     fn get_usage(&mut self) -> Option<capacity::Usage> {
         self.capacity.usage_for_guest()
+    }
+}
+
+impl pins::Host for HostState {
+    fn list_pinned(
+        &mut self,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<pins::PinnedImage>, CapabilityError> {
+        self.in_host(|state| state.cache()?.pins.page(after.as_deref(), limit))
+    }
+}
+
+impl metrics::Host for HostState {
+    fn add_to_counter(&mut self, name: String, labels: Vec<metrics::Label>, delta: u64) {
+        self.metrics.add(name, labels, delta);
+    }
+
+    fn set_gauge(&mut self, name: String, labels: Vec<metrics::Label>, value: f64) {
+        self.metrics.set(name, labels, value);
     }
 }
 

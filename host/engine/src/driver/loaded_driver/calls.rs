@@ -14,23 +14,6 @@ use std::time::SystemTime;
 use wasmtime::Store;
 
 impl Driver {
-    /// Whether the policy admits an image; `size` in bytes, if it is known.
-    ///
-    /// # Errors
-    /// As every call: see [`CallError`].
-    pub fn is_cacheable(
-        &self,
-        image_id: &ImageId,
-        size: Option<u64>,
-        now: SystemTime,
-    ) -> Result<bool, CallError> {
-        let id = image_id.as_str().to_owned();
-        let work = |guest: &Guest, store: &mut _| {
-            guest.call_is_cacheable(store, &id, size, timestamp(now))
-        };
-        self.call("is-cacheable", work, Ok)
-    }
-
     /// Writes a record, and replaces an existing one. `file` is the file to which the image's attributes belong,
     /// if it is not published yet.
     ///

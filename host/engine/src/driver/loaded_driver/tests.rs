@@ -4,8 +4,8 @@ use crate::capability::images::OpenImage;
 use crate::driver::testing::{Cache, component, short_limits};
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{
-    CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Eviction, Grant, Hit, ImageId, Leftover,
-    LeftoverState, Limits,
+    AdmissionRequest, CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Decision, Eviction,
+    Grant, Hit, ImageId, Leftover, LeftoverState, Limits, Requester,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn hit(name: &str, seconds: u64) -> Hit {
-    Hit { image_id: id(name), at: at(seconds) }
+    Hit::new(id(name), at(seconds))
 }
 
 /// Creates a file in the cache, and its record.
@@ -80,7 +80,11 @@ fn keeps_its_records(name: &str) {
     let hit = driver.cached_image(&id("b")).expect("an answer").expect("a record");
     assert_eq!((hit.hits, hit.last_accessed), (4, at(1_700_000_005)));
     assert_eq!(driver.select_victims(&request).expect("victims")[0].image_id, id("a"));
-    assert_eq!(driver.is_cacheable(&id("c"), None, at(0)), Ok(true));
+    let (image_id, requester) = (&id("c"), &Requester::default());
+    let request = AdmissionRequest { image_id, size: None, now: at(0), requester };
+    assert_eq!(driver.admit(&request), Ok(Decision::Admit));
+    assert!(!driver.has_admission() && !driver.has_events() && !driver.has_timer());
+    assert_eq!((driver.notify(&[]), driver.tick(at(0))), (Ok(()), Ok(())));
     driver.forget(&[id("a"), id("gone")]).expect("they are forgotten");
     assert_eq!(driver.cached_image(&id("a")), Ok(None));
     let leftover =

@@ -1,0 +1,80 @@
+//! What a driver's policy is told and asked beyond its records.
+
+use crate::image_id::ImageId;
+use crate::requester::Requester;
+use std::time::{Duration, SystemTime};
+
+/// A question for admission.
+#[derive(Debug, Clone, Copy)]
+pub struct AdmissionRequest<'a> {
+    /// The image.
+    pub image_id: &'a ImageId,
+    /// Its size in bytes, if it is known.
+    pub size: Option<u64>,
+    /// The time of the request.
+    pub now: SystemTime,
+    /// Who requests the image.
+    pub requester: &'a Requester,
+}
+
+/// Whether an image may be cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may.
+    Admit,
+    /// It may not, for this reason if the driver names one.
+    Refuse(Option<String>),
+}
+
+/// Why an image was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalReason {
+    /// It was evicted.
+    Evicted,
+    /// An operator or a program deleted it.
+    Deleted,
+    /// It was damaged.
+    Damaged,
+    /// Another program replaced its file.
+    Replaced,
+    /// Its file was removed by another program, or by another process of the cache.
+    Missing,
+}
+
+/// What happened to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A read to its end.
+    Read {
+        /// The image.
+        image_id: ImageId,
+        /// When its last byte was delivered.
+        at: SystemTime,
+        /// The number of bytes that were read.
+        bytes: u64,
+        /// Who read it.
+        requester: Requester,
+    },
+    /// A fetch that ended with the image in the cache.
+    Fetched {
+        /// The image.
+        image_id: ImageId,
+        /// When it was published.
+        at: SystemTime,
+        /// The number of bytes that were read from the source.
+        bytes: u64,
+        /// How long the fetch took.
+        duration: Duration,
+        /// Who requested it first.
+        requester: Requester,
+    },
+    /// The removal of an image.
+    Removed {
+        /// The image.
+        image_id: ImageId,
+        /// When it was removed.
+        at: SystemTime,
+        /// Why.
+        reason: RemovalReason,
+    },
+}
