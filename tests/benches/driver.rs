@@ -1,7 +1,7 @@
 //! The cost of the component boundary: calls to a driver compared with the same work in native code, and the time to load a
 //! driver.
 
-use image_cache::{CachedImage, Config, Driver, Hit, conformance};
+use image_cache::{AdmissionRequest, CachedImage, Config, Driver, Hit, Requester, conformance};
 use image_cache_tests::Tested;
 use image_cache_tests::measure::files::{config, fill, name};
 use image_cache_tests::measure::native::{Sqlite, Xattr};
@@ -53,7 +53,7 @@ fn at(n: usize) -> SystemTime {
 }
 
 fn hit(n: usize) -> Hit {
-    Hit { image_id: name(n % IMAGES).parse().expect("a plain name is an id"), at: at(n) }
+    Hit::new(name(n % IMAGES).parse().expect("a plain name is an id"), at(n))
 }
 
 /// The record of the file, with the n-th time as its last access.
@@ -133,7 +133,9 @@ fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
     let scores = compare(
         bench,
         |n| {
-            black_box(component.is_cacheable(&hit(n).image_id, Some(1), at(n)).expect("an answer"));
+            let (image_id, requester) = (&hit(n).image_id, &Requester::default());
+            let request = AdmissionRequest { image_id, size: Some(1), now: at(n), requester };
+            black_box(component.admit(&request).expect("an answer"));
         },
         |n| drop(black_box(hit(n))),
     )?;

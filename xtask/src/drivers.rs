@@ -7,13 +7,15 @@ use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build};
 use std::time::Instant;
 
 /// The guests of the workspace: the built-in drivers, and the guests of the tests except the hostile ones, which the tests build.
-const GUESTS: [Guest; 7] = [
+const GUESTS: [Guest; 9] = [
     Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" },
     Guest { package: "image-cache-driver-xattr", directory: "drivers/xattr" },
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/gdsf" },
     Guest { package: "image-cache-driver-s3-fifo", directory: "drivers/s3-fifo" },
     Guest { package: "image-cache-driver-sieve", directory: "drivers/sieve" },
     Guest { package: "image-cache-driver-two-hit", directory: "drivers/two-hit" },
+    Guest { package: "image-cache-driver-expiry", directory: "drivers/examples/expiry-rs" },
+    Guest { package: "image-cache-driver-quota", directory: "drivers/examples/quota-rs" },
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
 ];
 

@@ -1,10 +1,14 @@
 //! Connects the functions of the WIT interface to a [`Driver`]: the state of the instance, and the panic hook.
 
+use crate::admission_bindings::exports::image_cache::driver::admission;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
+use crate::event_bindings::exports::image_cache::driver::events;
 use crate::log::{Level, log};
+use crate::timer_bindings::exports::image_cache::driver::timer;
 use crate::types::{CachedImage, Error};
 use crate::{
-    CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover, Options, Victim,
+    AdmissionPolicy, AdmissionRequest, CacheSize, ConfigurationError, Decision, Description,
+    Driver, Event, EventListener, Eviction, Hit, Leftover, Options, Timer, Victim,
 };
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,14 +17,18 @@ use std::panic::PanicHookInfo;
 use std::sync::Once;
 use std::thread::LocalKey;
 
-/// Exports a [`Driver`] as the only export of the component, `driver`. Call it once, at the top level of the crate.
+/// Exports a [`Driver`] as the export `driver` of the component. Call it once, at the top level of the crate.
+///
+/// Further exports are named after the type, for what the type implements: `admission` for
+/// [`AdmissionPolicy`](crate::AdmissionPolicy), `events` for [`EventListener`](crate::EventListener), `timer` for
+/// [`Timer`](crate::Timer).
 ///
 /// On targets other than WebAssembly it only checks the type, so that the crate's unit tests run natively.
 ///
 /// The [crate's documentation](crate) has an example.
 #[macro_export]
 macro_rules! export_driver {
-    ($driver:ty) => {
+    ($driver:ty $(, $optional:ident)* $(,)?) => {
         const _: () = {
             ::std::thread_local! {
                 static INSTANCE: ::std::cell::RefCell<::std::option::Option<$driver>> =
@@ -37,7 +45,36 @@ macro_rules! export_driver {
             type Component = $crate::Exported<$driver>;
             #[cfg(target_family = "wasm")]
     $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            $( $crate::export_optional!($optional Component); )*
         };
+    };
+}
+
+/// Exports one more interface.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_optional {
+    (admission $component:ident) => {
+        $crate::export_optional!(@checked admission_policy $component);
+        #[cfg(target_family = "wasm")]
+        $crate::admission_bindings::export_admission_component!($component with_types_in $crate::admission_bindings);
+    };
+    (events $component:ident) => {
+        $crate::export_optional!(@checked event_listener $component);
+        #[cfg(target_family = "wasm")]
+        $crate::event_bindings::export_events_component!($component with_types_in $crate::event_bindings);
+    };
+    (timer $component:ident) => {
+        $crate::export_optional!(@checked timer $component);
+        #[cfg(target_family = "wasm")]
+        $crate::timer_bindings::export_timer_component!($component with_types_in $crate::timer_bindings);
+    };
+    // On other targets only the trait is checked.
+    (@checked $function:ident $component:ident) => {
+        const _: fn() = $component::$function;
+    };
+    ($other:ident $component:ident) => {
+        ::std::compile_error!("a driver may also export: admission, events, timer");
     };
 }
 
@@ -103,6 +140,39 @@ impl<D: Slot> Guest for Exported<D> {
         now: u64,
     ) -> Result<Vec<Leftover>, Error> {
         with(|driver: &mut D| driver.select_leftovers(leftovers, stalled_before, now))
+    }
+}
+
+impl<D: Slot + AdmissionPolicy> Exported<D> {
+    /// Exists if the driver can export `admission`.
+    pub fn admission_policy() {}
+}
+
+impl<D: Slot + EventListener> Exported<D> {
+    /// Exists if the driver can export `events`.
+    pub fn event_listener() {}
+}
+
+impl<D: Slot + Timer> Exported<D> {
+    /// Exists if the driver can export `timer`.
+    pub fn timer() {}
+}
+
+impl<D: Slot + AdmissionPolicy> admission::Guest for Exported<D> {
+    fn admit(request: AdmissionRequest) -> Result<Decision, Error> {
+        with(|driver: &mut D| driver.admit(request))
+    }
+}
+
+impl<D: Slot + EventListener> events::Guest for Exported<D> {
+    fn notify(events: Vec<Event>) -> Result<(), Error> {
+        with(|driver: &mut D| driver.notify(events))
+    }
+}
+
+impl<D: Slot + Timer> timer::Guest for Exported<D> {
+    fn tick(now: u64) -> Result<(), Error> {
+        with(|driver: &mut D| driver.tick(now))
     }
 }
 

@@ -13,8 +13,10 @@
 #![doc = concat!("```\n", include_str!("../examples/largest_first.rs"), "# fn main() {}\n```\n")]
 //!
 //! # What a driver can rely on
-//! - A component imports only the interfaces that it uses; every import except `types`, `log` and `capacity` needs a
-//!   grant of the same name.
+//! - A component imports only the interfaces that it uses; `types`, `requests`, `log`, `capacity`, `pins` and `metrics` need no
+//!   grant, `transactions` needs the grant `sql`, and each other import a grant of its name.
+//! - A driver may export more than [`Driver`]: implement [`AdmissionPolicy`], [`EventListener`] or [`Timer`], and name it in
+//!   [`export_driver!`]: `export_driver!(MyDriver, admission, events, timer)`.
 //! - A panic is a trap: its message is in the host's log, at level `error`, and the host creates a new instance.
 //! - On targets other than WebAssembly everything compiles, but a call to an import panics, except in unit tests with the feature
 //!   `testing`: its module `testing` is a host in memory, on which a policy is tested in milliseconds.
@@ -27,6 +29,7 @@ mod export;
 mod hits;
 mod imports;
 mod lru;
+mod optional;
 mod options;
 mod records;
 mod sql_driver;
@@ -39,6 +42,7 @@ pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
 pub use hits::{ImageHits, hits_by_image};
 pub use lru::LruSelector;
+pub use optional::{AdmissionPolicy, EventListener, Timer};
 pub use options::Options;
 pub use records::SqlRecords;
 pub use sql_driver::SqlDriver;
@@ -57,11 +61,62 @@ pub mod bindings {
     });
 }
 
+/// The same for the interfaces that a driver may export: each has a world of its own, so that a driver exports only what it names.
+#[doc(hidden)]
+#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+pub mod admission_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "admission-policy",
+        pub_export_macro: true,
+        export_macro_name: "export_admission_component",
+        default_bindings_module: "image_cache_driver_sdk::admission_bindings",
+        additional_derives: [PartialEq],
+        with: { "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types },
+    });
+}
+
+#[doc(hidden)]
+#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+pub mod event_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "event-listener",
+        pub_export_macro: true,
+        export_macro_name: "export_events_component",
+        default_bindings_module: "image_cache_driver_sdk::event_bindings",
+        additional_derives: [PartialEq],
+        with: {
+            "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types,
+            "image-cache:driver/requests@1.1.0": crate::admission_bindings::image_cache::driver::requests,
+        },
+    });
+}
+
+#[doc(hidden)]
+#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+pub mod timer_bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "timer-listener",
+        pub_export_macro: true,
+        export_macro_name: "export_timer_component",
+        default_bindings_module: "image_cache_driver_sdk::timer_bindings",
+        with: { "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types },
+    });
+}
+
+pub use admission_bindings::exports::image_cache::driver::admission::{AdmissionRequest, Decision};
+pub use admission_bindings::image_cache::driver::requests::{RequestKind, Requester};
+pub use event_bindings::exports::image_cache::driver::events::{
+    Event, Fetched, Read, RemovalReason, Removed,
+};
+
 pub use bindings::exports::image_cache::driver::driver::{
     CacheSize, ConfigurationError, Description, Eviction, Hit, Leftover, LeftoverState, Victim,
 };
 pub use bindings::image_cache::driver::types;
-pub use imports::{attributes, capacity, files, log, sql};
+pub use imports::{attributes, capacity, files, log, metrics, pins, sql, transactions};
 
 #[doc(hidden)]
 pub use export::{Exported, Slot};
@@ -75,5 +130,10 @@ pub mod prelude {
         Admission, CacheSize, ConfigurationError, Description, Driver, Eviction, Hit, Leftover,
         LeftoverState, Options, SqlDriver, SqlRecords, Victim,
     };
+    pub use crate::{
+        AdmissionPolicy, AdmissionRequest, Decision, Event, EventListener, RemovalReason,
+        RequestKind, Requester, Timer,
+    };
     pub use crate::{attributes, capacity, error_words, export_driver, files, sql};
+    pub use crate::{metrics, pins, transactions};
 }

@@ -47,6 +47,21 @@ impl Options {
         value.parse().map(Some).map_err(fault)
     }
 
+    /// All options whose names begin with `prefix`, without the prefix, ascending by name. They then count as supported.
+    pub fn take_prefixed(&mut self, prefix: &'static str) -> Vec<(String, String)> {
+        self.known.push(prefix);
+        let mut taken = Vec::new();
+        self.given.retain(|(name, value)| match name.strip_prefix(prefix) {
+            Some(rest) if !rest.is_empty() => {
+                taken.push((rest.to_owned(), value.clone()));
+                false
+            }
+            _ => true,
+        });
+        taken.sort();
+        taken
+    }
+
     /// Returns an error with the names of all options that were not taken.
     pub fn finish(self) -> Result<(), ConfigurationError> {
         if self.given.is_empty() {
@@ -55,7 +70,15 @@ impl Options {
         let unknown: Vec<_> = self.given.iter().map(|(name, _)| name.as_str()).collect();
         let accepted = match self.known.as_slice() {
             [] => "this driver takes none".to_string(),
-            known => format!("this driver takes {}", known.join(", ")),
+            known => {
+                // A prefix stands for every name that begins with it.
+                let name = |name: &&str| match name.ends_with('.') {
+                    true => format!("{name}NAME"),
+                    false => (*name).to_owned(),
+                };
+                let names: Vec<String> = known.iter().map(name).collect();
+                format!("this driver takes {}", names.join(", "))
+            }
         };
         Err(ConfigurationError::InvalidOption(format!(
             "unknown option {}; {accepted}",

@@ -17,11 +17,17 @@ pub mod attributes;
 pub mod capacity;
 pub mod files;
 pub mod log;
+pub mod metrics;
+pub mod pins;
 pub mod sql;
 mod state;
+pub mod transactions;
 
 use crate::types::{CachedImage, Error};
-use crate::{ConfigurationError, Driver, Eviction, Hit, Options};
+use crate::{
+    AdmissionPolicy, AdmissionRequest, ConfigurationError, Decision, Driver, Event, EventListener,
+    Eviction, Hit, Options, Requester, Timer,
+};
 use state::{Image, with};
 use std::time::Duration;
 
@@ -105,7 +111,7 @@ impl<D: Driver> TestHost<D> {
     /// The ids of the victims for this number of bytes, in order; nothing is evicted. 0 asks for those of the policy's own.
     pub fn victims(&mut self, bytes_needed: u64) -> Result<Vec<String>, Error> {
         with(|state| state.is_evicting = true);
-        let exclude = Vec::new();
+        let exclude = with(|state| state.pinned.iter().cloned().collect());
         let request = Eviction { now: self.now, bytes_needed, exclude, limit: 10_000 };
         let victims = self.driver.select_victims(request);
         with(|state| state.is_evicting = false);
@@ -131,8 +137,49 @@ impl<D: Driver> TestHost<D> {
         self.driver.cached_image(image_id.into())
     }
 
+    /// Protects an image from eviction, as an operator does: it is excluded, and in `pins`.
+    pub fn pin(&mut self, image_id: &str) {
+        with(|state| state.pinned.insert(image_id.into()));
+    }
+
+    /// The value of a counter or a gauge of the driver, if it was set; the labels ascend by name.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let key = (name.to_owned(), labels.iter().map(owned).collect());
+        with(|state| state.metrics.get(&key).copied())
+    }
+
     /// The messages that the driver logged since they were last taken.
     pub fn take_log(&mut self) -> Vec<(log::Level, String)> {
         with(|state| std::mem::take(&mut state.messages))
+    }
+}
+
+impl<D: AdmissionPolicy> TestHost<D> {
+    /// Asks for admission with the requester.
+    pub fn admit(
+        &mut self,
+        image_id: &str,
+        size: Option<u64>,
+        requester: Requester,
+    ) -> Result<Decision, Error> {
+        self.advance(Duration::from_secs(1));
+        let (image_id, now) = (image_id.into(), self.now);
+        self.driver.admit(AdmissionRequest { image_id, size, now, requester })
+    }
+}
+
+impl<D: EventListener> TestHost<D> {
+    /// Tells the driver what happened.
+    pub fn notify(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        self.driver.notify(events)
+    }
+}
+
+impl<D: Timer> TestHost<D> {
+    /// Moves the clock by a second and calls the driver's timer.
+    pub fn tick(&mut self) -> Result<(), Error> {
+        self.advance(Duration::from_secs(1));
+        self.driver.tick(self.now)
     }
 }

@@ -131,7 +131,7 @@ impl Native {
     }
 
     fn count(&mut self, n: usize) -> Tested {
-        let hit = image_cache::Hit { image_id: name(n % IMAGES).parse()?, at: SystemTime::now() };
+        let hit = image_cache::Hit::new(name(n % IMAGES).parse()?, SystemTime::now());
         match self {
             Native::Sqlite(records) => records.record_hit(&hit),
             Native::Xattr(records) => records.record_hit(&hit),

@@ -1,7 +1,7 @@
 //! The conformance suite on the built-in drivers, as components: one test for each case and driver.
 
-use image_cache::Config;
 use image_cache::conformance::{self, CASES, Case, LRU_CASES};
+use image_cache::{AdmissionRequest, Config, Decision, Requester};
 use image_cache_tests::Tested;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -40,10 +40,9 @@ fn the_drivers_of_glance_admit_every_image() -> Tested {
         let config = Config::builder(scratch.path().join("cache")).driver(driver).build()?;
         let loaded = conformance::load(&config)?;
         for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
-            assert!(
-                loaded.is_cacheable(&"any".parse()?, size, SystemTime::now())?,
-                "{driver}, {size:?}"
-            );
+            let (image_id, requester) = (&"any".parse()?, &Requester::default());
+            let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
+            assert_eq!(loaded.admit(&request)?, Decision::Admit, "{driver}, {size:?}");
         }
     }
     Ok(())

@@ -8,12 +8,16 @@ mod everyday;
 mod gdsf;
 mod lrfu;
 mod lru2;
+mod quota;
 mod s3_fifo;
 mod ttl;
 mod two_hit;
 
 use image_cache::conformance::{self, CASES, Case, LRU_CASES};
-use image_cache::{CachedImage, Config, Driver, DriverConfig, Eviction, Grant, Hit, ImageId};
+use image_cache::{
+    AdmissionRequest, CachedImage, Config, Decision, Driver, DriverConfig, Eviction, Grant, Hit,
+    ImageId, Requester,
+};
 use image_cache_tests::{Tested, skip};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,7 +28,7 @@ use tempfile::TempDir;
 struct Example {
     /// Its name in the configuration.
     name: &'static str,
-    /// Its directory in `drivers/examples/`; none if it is built in.
+    /// Its directory in `drivers/examples/`, or the path of its component; none if it is built in.
     directory: Option<&'static str>,
     /// What the configuration grants it.
     grants: &'static [Grant],
@@ -34,11 +38,18 @@ const fn built_in(name: &'static str) -> Example {
     Example { name, directory: None, grants: &[] }
 }
 
+/// An example in Rust, which the tests build themselves.
+const fn in_rust(name: &'static str, component: &'static str) -> Example {
+    Example { name, directory: Some(component), grants: &[Grant::Sql] }
+}
+
 const GDSF: Example = built_in("gdsf");
 const S3_FIFO: Example = built_in("s3-fifo");
 const SIEVE: Example = built_in("sieve");
 const TWO_HIT: Example = built_in("two-hit");
 const LRFU: Example = Example { name: "lrfu", directory: Some("lrfu-js"), grants: &[Grant::Sql] };
+const QUOTA: Example = in_rust("quota", env!("GUEST_QUOTA"));
+const EXPIRY: Example = in_rust("expiry", env!("GUEST_EXPIRY"));
 /// Only a full run builds it.
 const LRU2: Example = Example { name: "lru2", directory: Some("lru2-py"), grants: &[Grant::Sql] };
 const TTL: Example =
@@ -49,6 +60,9 @@ impl Example {
     /// sources, the test fails.
     fn component(&self) -> Option<PathBuf> {
         let Some(directory) = self.directory else { return Some(PathBuf::new()) };
+        if directory.ends_with(".wasm") {
+            return Some(PathBuf::from(directory));
+        }
         let path = Path::new(env!("EXAMPLES")).join(format!("{directory}.wasm"));
         let Ok(built) = path.metadata().and_then(|metadata| metadata.modified()) else {
             skip(&format!(
@@ -226,7 +240,7 @@ impl Trial {
     /// Counts a hit at each of these seconds, each in its own call.
     fn hit(&self, name: &str, seconds: impl IntoIterator<Item = u64>) -> Tested {
         for second in seconds {
-            self.driver.record_hits(&[Hit { image_id: id(name), at: at(second) }])?;
+            self.driver.record_hits(&[Hit::new(id(name), at(second))])?;
         }
         Ok(())
     }
@@ -236,6 +250,23 @@ impl Trial {
         fs::remove_file(self.config.dir.join(name))?;
         self.driver.forget(&[id(name)])?;
         Ok(())
+    }
+
+    /// Whether a client's fetch of the image may fill the cache.
+    fn admits(&self, name: &str, size: Option<u64>, seconds: u64) -> Tested<bool> {
+        Ok(self.decides(name, size, seconds, &Requester::default())? == Decision::Admit)
+    }
+
+    /// The answer for a requester.
+    fn decides(
+        &self,
+        name: &str,
+        size: Option<u64>,
+        seconds: u64,
+        requester: &Requester,
+    ) -> Tested<Decision> {
+        let (image_id, now) = (&id(name), at(seconds));
+        Ok(self.driver.admit(&AdmissionRequest { image_id, size, now, requester })?)
     }
 
     /// The victims for this number of bytes at this second, in order.

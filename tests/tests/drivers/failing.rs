@@ -238,7 +238,7 @@ fn an_image_that_the_driver_refuses_passes_through_and_is_not_cached() -> Tested
     let mut reader =
         cache.caching_reader("large", &image[..], Expected::nothing().with_size(1001))?;
     assert!(read_all(&mut reader)? == image);
-    assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
+    assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver(None)));
     assert!(!cache.is_cached("large")?);
     assert!(matches!(
         cache.cache_image("small", &image[..1000], Expected::nothing().with_size(1000))?,

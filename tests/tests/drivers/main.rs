@@ -6,6 +6,7 @@ mod agreement;
 mod conformance;
 mod conformance_of_faults;
 mod database;
+mod events;
 mod examples;
 mod failing;
 mod frozen;

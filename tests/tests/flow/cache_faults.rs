@@ -238,7 +238,7 @@ fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
         let (came, end) = read_until_error(&mut reader, 999);
         end?;
         assert!(came == image);
-        assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver));
+        assert_eq!(reader.outcome(), Some(&Outcome::RefusedByDriver(None)));
     }
     for (expected, source) in
         [(sized().with_md5(&wrong_md5(&image))?, &image[..]), (sized(), &image[..4999])]
@@ -246,7 +246,7 @@ fn an_image_that_the_driver_refuses_passes_through_verified() -> Tested {
         let (came, end) = read_until_error(&mut cache.caching_reader("a", source, expected)?, 1);
         assert!(came.len() < source.len() && end.is_err());
     }
-    assert_eq!(cache.cache_image("a", &image[..], sized())?, Outcome::RefusedByDriver);
+    assert_eq!(cache.cache_image("a", &image[..], sized())?, Outcome::RefusedByDriver(None));
     assert_eq!(
         (cache.status()?.cache_failures, temp.images().len(), temp.names("invalid").len()),
         (0, 0, 0)

@@ -8,7 +8,7 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 15] = [
     "drivers/sdk",
     "drivers/toolchain",
     "drivers/sqlite",
@@ -17,9 +17,12 @@ const OTHERS: [&str; 12] = [
     "drivers/s3-fifo",
     "drivers/sieve",
     "drivers/two-hit",
+    "drivers/examples/expiry-rs",
+    "drivers/examples/quota-rs",
     "tests",
     "tests/guests/faulty",
     "tests/guests/hostile",
+    "tests/guests/listener",
     "xtask",
 ];
 

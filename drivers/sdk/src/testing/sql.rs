@@ -32,17 +32,31 @@ pub fn query(statement: &Statement) -> Result<QueryResult, Error> {
 
 /// Runs statements in one transaction: all or none.
 pub fn execute_all(statements: &[Statement]) -> Result<Vec<u64>, Error> {
+    transact(|run| {
+        let run_one = |(number, statement)| run(number, statement);
+        Ok(((1..).zip(statements).map(run_one).collect::<Result<Vec<u64>, Error>>()?, true))
+    })
+}
+
+/// Runs one statement, which has this number.
+pub(super) type RunOne<'a> = &'a dyn Fn(usize, &Statement) -> Result<u64, Error>;
+
+/// Runs `work` in a transaction, which is undone if it fails or returns false.
+pub(super) fn transact<T>(
+    work: impl FnOnce(RunOne<'_>) -> Result<(T, bool), Error>,
+) -> Result<T, Error> {
     with(|state| {
         let transaction = state.database.transaction().map_err(words)?;
-        let run_one = |(number, statement)| {
+        let run_one = |number: usize, statement: &Statement| {
             run(&transaction, statement).map_err(|error| of_statement(number, error))
         };
-        let changed: Result<Vec<u64>, Error> = (1..).zip(statements).map(run_one).collect();
-        match &changed {
-            Ok(_) => transaction.commit().map_err(words)?,
-            Err(_) => transaction.rollback().map_err(words)?,
-        }
-        changed
+        let (result, is_kept) = match work(&run_one) {
+            Ok((result, is_kept)) => (Ok(result), is_kept),
+            Err(error) => (Err(error), false),
+        };
+        let ended = if is_kept { transaction.commit() } else { transaction.rollback() };
+        ended.map_err(words)?;
+        result
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::testing::log::Level;
 use rusqlite::Connection;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A cached image.
 #[derive(Debug, Clone)]
@@ -21,10 +21,15 @@ impl Image {
     }
 }
 
+/// The name of a metric, and its labels, ascending by name.
+pub type Series = (String, Vec<(String, String)>);
+
 /// What the imports of a driver work on.
 pub struct State {
     pub database: Connection,
     pub images: BTreeMap<String, Image>,
+    pub pinned: BTreeSet<String>,
+    pub metrics: BTreeMap<Series, f64>,
     pub messages: Vec<(Level, String)>,
     pub max_bytes: u64,
     /// Whether victims are being selected: the driver may ask for the usage then.
@@ -36,6 +41,8 @@ impl Default for State {
         State {
             database: Connection::open_in_memory().expect("SQLite has memory"),
             images: BTreeMap::new(),
+            pinned: BTreeSet::new(),
+            metrics: BTreeMap::new(),
             messages: Vec::new(),
             max_bytes: 10 << 30,
             is_evicting: false,

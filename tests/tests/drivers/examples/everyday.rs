@@ -1,6 +1,6 @@
 //! Every example through the real binary and a configuration file, like in production.
 
-use super::{Example, GDSF, LRFU, S3_FIFO, SIEVE, TTL};
+use super::{EXPIRY, Example, GDSF, LRFU, QUOTA, S3_FIFO, SIEVE, TTL};
 use image_cache_tests::{Tested, bytes};
 use serde_json::Value;
 use std::fs;
@@ -20,6 +20,16 @@ fn s3_fifo_serves_an_operator() -> Tested {
 #[test]
 fn gdsf_serves_an_operator() -> Tested {
     serves(&GDSF)
+}
+
+#[test]
+fn quota_serves_an_operator() -> Tested {
+    serves(&QUOTA)
+}
+
+#[test]
+fn expiry_serves_an_operator() -> Tested {
+    serves(&EXPIRY)
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
         trial.add(name, MIB, 0)?;
     }
     trial.hit("single", seconds)?;
-    let hit = |second| Hit { image_id: super::id("batch"), at: super::at(second) };
+    let hit = |second| Hit::new(super::id("batch"), super::at(second));
     trial.driver.record_hits(&seconds.map(hit))?;
     let [batch, single] = ["batch", "single"].map(|name| hits_and_last_use(&trial, name));
     let ((exponent, mantissa), (other_exponent, other)) = (batch?, single?);

@@ -1,6 +1,6 @@
 //! S3-FIFO: a small queue, a main queue, and a memory of what was evicted.
 
-use super::{ALL, S3_FIFO, Trial, at, id, refusal};
+use super::{ALL, S3_FIFO, Trial, refusal};
 use image_cache_tests::Tested;
 
 /// With a cache of 10 GiB, the small queue takes 1 GiB.
@@ -52,7 +52,7 @@ fn evictions_one_by_one_are_those_of_one_question() -> Tested {
 fn an_evicted_image_that_comes_back_enters_the_main_queue() -> Tested {
     let trial = filled()?;
     trial.remove("small-0")?;
-    assert!(trial.driver.is_cacheable(&id("small-0"), Some(TENTH / 4), at(30))?);
+    assert!(trial.admits("small-0", Some(TENTH / 4), 30)?);
     trial.add("small-0", TENTH / 4, 30)?;
     trial.add("new", TENTH / 4, 31)?;
     let order = ["small-1", "small-2", "small-3", "new", "main", "small-0"];
@@ -92,12 +92,12 @@ fn a_record_that_is_written_again_keeps_its_place() -> Tested {
 fn images_that_are_too_large_for_the_small_queue_enter_the_main_one_or_are_refused() -> Tested {
     let trial = trial(&[])?;
     trial.add("small", 10, 0)?;
-    assert!(trial.driver.is_cacheable(&id("large"), Some(2 * TENTH), at(1))?);
+    assert!(trial.admits("large", Some(2 * TENTH), 1)?);
     trial.add("large", 2 * TENTH, 1)?;
     assert_eq!(trial.victims(ALL, 2)?, ["small", "large"]);
     let trial = self::trial(&[("large", "refuse")])?;
-    assert!(!trial.driver.is_cacheable(&id("large"), Some(2 * TENTH), at(1))?);
-    assert!(trial.driver.is_cacheable(&id("small"), Some(TENTH), at(1))?);
+    assert!(!trial.admits("large", Some(2 * TENTH), 1)?);
+    assert!(trial.admits("small", Some(TENTH), 1)?);
     let words = refusal(&S3_FIFO, &[("large", "no")])?.ok_or("it is refused")?;
     assert!(words.contains("large"), "{words}");
     Ok(())

@@ -45,7 +45,7 @@ fn without_an_age_limit_no_image_is_too_old() -> Tested {
 #[test]
 fn an_image_that_is_too_large_is_not_admitted() -> Tested {
     let Some(mut trial) = Trial::new(&TTL, &[("max-image-size", "20 GiB")])? else { return Ok(()) };
-    let admits = |trial: &Trial, size| trial.driver.is_cacheable(&id("new"), size, at(0));
+    let admits = |trial: &Trial, size| trial.admits("new", size, 0);
     assert!(admits(&trial, Some(20 * GIB))?);
     assert!(!admits(&trial, Some(20 * GIB + 1))?);
     assert!(admits(&trial, None)?);

@@ -1,13 +1,7 @@
 //! Two-hit admission: an image is cached at its second request.
 
-use super::{GDSF, TWO_HIT, Trial, at, id, refusal};
+use super::{GDSF, TWO_HIT, Trial, refusal};
 use image_cache_tests::Tested;
-
-impl Trial {
-    fn admits(&self, name: &str, seconds: u64) -> Tested<bool> {
-        Ok(self.driver.is_cacheable(&id(name), Some(10), at(seconds))?)
-    }
-}
 
 #[test]
 fn the_second_request_is_admitted_within_the_time() -> Tested {
@@ -16,12 +10,12 @@ fn the_second_request_is_admitted_within_the_time() -> Tested {
         (&GDSF, vec![("admission", "two-hit"), ("within", "60")]),
     ] {
         let trial = Trial::new(example, &options)?.ok_or("it is built in")?;
-        assert!(!trial.admits("a", 0)?, "the first request");
-        assert!(!trial.admits("a", 0)?, "the same call once more");
-        assert!(trial.admits("a", 60)? && trial.admits("a", 60)?);
-        assert!(!trial.admits("b", 60)?);
-        assert!(!trial.admits("b", 121)?, "too late: this is a first request again");
-        assert!(trial.admits("b", 122)?);
+        assert!(!trial.admits("a", Some(10), 0)?, "the first request");
+        assert!(!trial.admits("a", Some(10), 0)?, "the same call once more");
+        assert!(trial.admits("a", Some(10), 60)? && trial.admits("a", Some(10), 60)?);
+        assert!(!trial.admits("b", Some(10), 60)?);
+        assert!(!trial.admits("b", Some(10), 121)?, "too late: this is a first request again");
+        assert!(trial.admits("b", Some(10), 122)?);
     }
     Ok(())
 }
@@ -29,9 +23,9 @@ fn the_second_request_is_admitted_within_the_time() -> Tested {
 #[test]
 fn a_request_is_remembered_by_the_next_instance() -> Tested {
     let mut trial = Trial::new(&TWO_HIT, &[])?.ok_or("it is built in")?;
-    assert!(!trial.admits("a", 0)?);
+    assert!(!trial.admits("a", Some(10), 0)?);
     trial.reconfigure(&[])?;
-    assert!(trial.admits("a", 10)?);
+    assert!(trial.admits("a", Some(10), 10)?);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Time, memory, stack, tables, and values between guest and host.
 
-use image_cache_tests::Tested;
+use image_cache_tests::components::{TRIED, assert_fell_back};
 use image_cache_tests::hostile::Harness;
+use image_cache_tests::{Tested, until};
 
 /// Every export that the host calls after loading a driver.
 const EXPORTS: [&str; 9] = [
@@ -35,6 +36,40 @@ fn fails_everywhere(guest: &str, words: &[&str]) -> Tested {
 
 pub fn loops_in_every_export(_: Harness) -> Tested {
     fails_everywhere("loops_in_every_export", &["it computed for more than 50ms"])
+}
+
+pub fn loops_in_optional_exports(_: Harness) -> Tested {
+    let harness = |export| {
+        Harness::of("loops_in_optional_exports").in_export(export).with_little_guest_time().with(
+            |driver| {
+                driver.grants.insert(image_cache::Grant::Sql);
+            },
+        )
+    };
+    let words = "it computed for more than 50ms";
+    for (export, operation) in [("admit", "is cacheable"), ("notify", "tell what happened")] {
+        harness(export).assert_replaced(&[words, operation])?;
+    }
+    // It is called once a second.
+    let harness = harness("tick");
+    let cache = harness.open();
+    assert!(until(|| {
+        cache.reconcile_external_changes();
+        cache.driver().fallback.is_some()
+    }));
+    assert_fell_back(&cache, TRIED, &[words, "tick"]);
+    harness.assert_cache_works(&cache)
+}
+
+pub fn floods_its_metrics(harness: Harness) -> Tested {
+    let harness = harness.with_long_deadlines();
+    harness.assert_harmless()?;
+    let cache = harness.open();
+    harness.round(&cache, 9)?;
+    let metrics = cache.driver_metrics();
+    assert_eq!(metrics.len(), 200);
+    assert!(metrics.iter().all(|metric| metric.name == "images"), "{metrics:?}");
+    Ok(())
 }
 
 pub fn traps_in_every_export(_: Harness) -> Tested {

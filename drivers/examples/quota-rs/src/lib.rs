@@ -1,0 +1,92 @@
+//! Quotas by tenant: an image is cached only while the tenant that requests it has room in its quota. The order of eviction is LRU.
+//!
+//! It uses most of what WIT 1.1 adds: the tenant of a request, a reason for each refusal, the second question when a size becomes
+//! known, events, a timer, checked transactions and metrics.
+
+mod options;
+mod shares;
+
+use image_cache_driver_sdk::prelude::*;
+use options::Quotas;
+use shares::Shares;
+
+/// The driver. An instance keeps nothing in memory that it cannot rebuild.
+struct Quota {
+    records: SqlRecords,
+    shares: Shares,
+    quotas: Quotas,
+}
+
+impl SqlDriver for Quota {
+    fn describe() -> Description {
+        Description { name: "quota".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+
+    fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
+        let quotas = Quotas::take(&mut options)?;
+        options.finish()?;
+        Ok(Quota { records: SqlRecords::open()?, shares: Shares::open()?, quotas })
+    }
+
+    fn records(&mut self) -> &mut SqlRecords {
+        &mut self.records
+    }
+
+    /// The share goes with the record: an event can be lost, this call cannot.
+    fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
+        self.shares.release(&image_ids)?;
+        self.records.forget(image_ids)
+    }
+}
+
+impl AdmissionPolicy for Quota {
+    /// Reserves the tenant's share. If the size is not known yet, the host asks again when it is.
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        let (Some(tenant), Some(size)) = (&request.requester.tenant, request.size) else {
+            return Ok(Decision::Admit);
+        };
+        let Some(quota) = self.quotas.of(tenant) else { return Ok(Decision::Admit) };
+        if self.shares.reserve(&request.image_id, tenant, size, quota, request.now)? {
+            return Ok(Decision::Admit);
+        }
+        metrics::add_to_counter("quota_refusals", &[label(tenant)], 1);
+        let used = self.shares.used(tenant)?;
+        Ok(Decision::Refuse(format!(
+            "the tenant uses {used} of {quota} bytes, and the image has {size}"
+        )))
+    }
+}
+
+impl EventListener for Quota {
+    /// A published image keeps its share until it is forgotten.
+    fn notify(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        for event in events {
+            if let Event::Fetched(fetched) = event {
+                self.shares.confirm(&fetched.image_id, fetched.bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Timer for Quota {
+    /// Drops reservations of fetches that failed, and measures the tenants.
+    fn tick(&mut self, now: u64) -> Result<(), Error> {
+        self.shares.drop_stale(now)?;
+        for (tenant, bytes) in self.shares.largest()? {
+            metrics::set_gauge("quota_used_bytes", &[label(&tenant)], bytes as f64);
+        }
+        Ok(())
+    }
+}
+
+/// The label of a tenant, within the limit of a label's value.
+fn label(tenant: &str) -> (String, String) {
+    let end = (0..=tenant.len().min(64)).rev().find(|end| tenant.is_char_boundary(*end));
+    ("tenant".into(), tenant[..end.unwrap_or(0)].into())
+}
+
+export_driver!(Quota, admission, events, timer);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The bytes that each tenant uses: a row for each image that was fetched for a tenant, or that is being fetched.
+
+use image_cache_driver_sdk::sql::{self, Statement, Value};
+use image_cache_driver_sdk::transactions::{self, CheckedStatement, Outcome};
+use image_cache_driver_sdk::types::Error;
+use image_cache_driver_sdk::{ConfigurationError, error_words};
+
+/// A reservation without a published image is dropped after this time, in microseconds: six hours.
+const STALE: u64 = 6 * 60 * 60 * 1_000_000;
+
+/// Tenants that are measured: the number of a driver's metrics is limited.
+const MEASURED: i64 = 50;
+
+/// Ids in one DELETE.
+const IDS_PER_DELETE: usize = 500;
+
+/// `reserved_at` is NULL when the image is cached.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS shares (image_id TEXT NOT NULL PRIMARY KEY, \
+    tenant TEXT NOT NULL, size INTEGER NOT NULL, reserved_at INTEGER) WITHOUT ROWID";
+
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS shares_of_tenants ON shares (tenant, size)";
+
+/// Changes one row if the tenant has room, and none otherwise. A call that is repeated has the same effect.
+const RESERVE: &str = "INSERT INTO shares (image_id, tenant, size, reserved_at) \
+    SELECT ?2, ?1, ?3, ?5 WHERE ?3 + \
+        (SELECT total(size) FROM shares WHERE tenant = ?1 AND image_id <> ?2) <= ?4 \
+    ON CONFLICT (image_id) DO UPDATE SET tenant = excluded.tenant, size = excluded.size, \
+        reserved_at = iif(reserved_at IS NULL, NULL, excluded.reserved_at)";
+
+const CONFIRM: &str = "UPDATE shares SET reserved_at = NULL, size = ?2 WHERE image_id = ?1";
+
+const DROP_STALE: &str = "DELETE FROM shares WHERE reserved_at < ?1";
+
+const USED: &str = "SELECT total(size) FROM shares WHERE tenant = ?1";
+
+const LARGEST: &str =
+    "SELECT tenant, total(size) FROM shares GROUP BY tenant ORDER BY 2 DESC, 1 LIMIT ?1";
+
+/// The shares, in the driver's database.
+pub struct Shares(());
+
+impl Shares {
+    /// Creates the table if it does not exist.
+    pub fn open() -> Result<Shares, ConfigurationError> {
+        let made = sql::execute_all(&[statement(TABLE, vec![]), statement(INDEX, vec![])]);
+        let fault = |error| {
+            ConfigurationError::Other(format!("making the table shares: {}", error_words(&error)))
+        };
+        made.map(|_| Shares(())).map_err(fault)
+    }
+
+    /// Reserves bytes for an image; false if the tenant's quota has no room for them. Two processes that reserve at the same time
+    /// do not exceed the quota together.
+    pub fn reserve(
+        &mut self,
+        image_id: &str,
+        tenant: &str,
+        size: u64,
+        quota: u64,
+        now: u64,
+    ) -> Result<bool, Error> {
+        let values = vec![text(tenant), text(image_id), whole(size), whole(quota), whole(now)];
+        let reserve =
+            CheckedStatement { statement: statement(RESERVE, values), expected_rows: Some(1) };
+        Ok(matches!(transactions::execute_checked(&[reserve])?, Outcome::Committed(_)))
+    }
+
+    /// The image of a reservation was published with this size.
+    pub fn confirm(&mut self, image_id: &str, size: u64) -> Result<(), Error> {
+        sql::execute(&statement(CONFIRM, vec![text(image_id), whole(size)])).map(drop)
+    }
+
+    /// Removes the shares of removed images.
+    pub fn release(&mut self, image_ids: &[String]) -> Result<(), Error> {
+        let some = |ids: &[String]| {
+            let marks = ", ?".repeat(ids.len() - 1);
+            let sql = format!("DELETE FROM shares WHERE image_id IN (?{marks})");
+            Statement { sql, parameters: ids.iter().map(|id| text(id)).collect() }
+        };
+        let statements: Vec<Statement> = image_ids.chunks(IDS_PER_DELETE).map(some).collect();
+        sql::execute_all(&statements).map(drop)
+    }
+
+    /// Removes reservations of fetches that did not end with a cached image.
+    pub fn drop_stale(&mut self, now: u64) -> Result<(), Error> {
+        sql::execute(&statement(DROP_STALE, vec![whole(now.saturating_sub(STALE))])).map(drop)
+    }
+
+    /// The bytes that a tenant uses.
+    pub fn used(&mut self, tenant: &str) -> Result<u64, Error> {
+        let rows = sql::query(&statement(USED, vec![text(tenant)]))?.rows;
+        Ok(rows.first().and_then(|row| row.first()).map_or(0, bytes))
+    }
+
+    /// The tenants that use the most bytes, and how many.
+    pub fn largest(&mut self) -> Result<Vec<(String, u64)>, Error> {
+        let rows = sql::query(&statement(LARGEST, vec![Value::Integer(MEASURED)]))?.rows;
+        let tenant = |row: Vec<Value>| match row.as_slice() {
+            [Value::Text(tenant), used] => Some((tenant.clone(), bytes(used))),
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(tenant).collect())
+    }
+}
+
+fn statement(sql: &str, parameters: Vec<Value>) -> Statement {
+    Statement { sql: sql.into(), parameters }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
+/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
+fn whole(number: u64) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// A sum, which is a double.
+fn bytes(value: &Value) -> u64 {
+    match value {
+        Value::Real(sum) => *sum as u64, // Saturates.
+        Value::Integer(sum) => u64::try_from(*sum).unwrap_or(0),
+        _ => 0,
+    }
+}
