@@ -38,12 +38,72 @@ pub trait AdmissionPolicy: Driver {
 }
 
 /// Reads with their bytes, fetches with their cost, and removals with their reasons: `export_driver!(MyDriver, events)`.
+///
+/// ```
+/// use image_cache_driver_sdk::prelude::*;
+/// # struct Costs { records: SqlRecords }
+/// # impl SqlDriver for Costs {
+/// #     fn describe() -> Description { Description { name: "costs".into(), version: "1.0.0".into() } }
+/// #     fn configure(options: Options) -> Result<Self, ConfigurationError> {
+/// #         options.finish()?;
+/// #         Ok(Costs { records: SqlRecords::open()? })
+/// #     }
+/// #     fn records(&mut self) -> &mut SqlRecords { &mut self.records }
+/// # }
+/// impl EventListener for Costs {
+///     fn notify(&mut self, events: Vec<Event>) -> Result<(), Error> {
+///         for event in events {
+///             if let Event::Fetched(fetched) = event {
+///                 metrics::add_to_counter("fetch_microseconds", &[], fetched.duration);
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// export_driver!(Costs, events);
+/// # fn main() {}
+/// ```
 pub trait EventListener: Driver {
     /// Events, oldest first, after the records have changed. If this fails, the events are not sent again.
     fn notify(&mut self, events: Vec<Event>) -> Result<(), Error>;
 }
 
 /// A regular call, at most once per second: `export_driver!(MyDriver, timer)`.
+///
+/// ```
+/// use image_cache_driver_sdk::prelude::*;
+/// use image_cache_driver_sdk::transactions::{CheckedStatement, Outcome};
+/// # struct Ageing { records: SqlRecords, clock: i64 }
+/// # impl SqlDriver for Ageing {
+/// #     fn describe() -> Description { Description { name: "ageing".into(), version: "1.0.0".into() } }
+/// #     fn configure(options: Options) -> Result<Self, ConfigurationError> {
+/// #         options.finish()?;
+/// #         Ok(Ageing { records: SqlRecords::open()?, clock: 0 })
+/// #     }
+/// #     fn records(&mut self) -> &mut SqlRecords { &mut self.records }
+/// # }
+/// impl Timer for Ageing {
+///     /// Advances the clock of all processes, unless another one has just done so.
+///     fn tick(&mut self, now: u64) -> Result<(), Error> {
+///         let next = self.clock + 1;
+///         let statement = Statement {
+///             sql: "UPDATE clock SET value = ?1 WHERE value = ?2".into(),
+///             parameters: vec![Value::Integer(next), Value::Integer(self.clock)],
+///         };
+///         let advance = CheckedStatement { statement, expected_rows: Some(1) };
+///         if let Outcome::Committed(_) = transactions::execute_checked(&[advance])? {
+///             self.clock = next;
+///         }
+///         let pinned = pins::list_pinned(None, 1000)?.len();
+///         log(Level::Debug, &format!("{pinned} images are pinned at {now}"));
+///         Ok(())
+///     }
+/// }
+///
+/// export_driver!(Ageing, timer);
+/// # fn main() {}
+/// ```
 pub trait Timer: Driver {
     /// The time is in microseconds since 1970.
     fn tick(&mut self, now: u64) -> Result<(), Error>;

@@ -11,7 +11,8 @@ wit-bindgen c wit --world image-cache-driver --rename-world driver --out-dir gen
   --rename $interface/types@$version=types --rename $interface/driver@$version=driver \
   --rename $interface/log@$version=log --rename $interface/capacity@$version=capacity \
   --rename $interface/sql@$version=sql --rename $interface/attributes@$version=attributes \
-  --rename $interface/files@$version=files
+  --rename $interface/files@$version=files --rename $interface/pins@$version=pins \
+  --rename $interface/metrics@$version=metrics --rename $interface/transactions@$version=transactions
 ${CC:-python3 -m ziglang cc -target wasm32-wasi -Wl,-z,stack-size=131072} -mexec-model=reactor -Os -s -std=c17 \
   -I generated -o generated/module.wasm ./*.c generated/driver.c generated/driver_component_type.o
 wasm-tools component new generated/module.wasm -o my-driver.wasm

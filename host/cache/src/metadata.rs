@@ -15,6 +15,7 @@ mod notices;
 mod pages;
 mod retry;
 mod sync_state;
+mod tick_timer;
 
 use crate::error::Result;
 use crate::metrics::CacheMetrics;
@@ -22,17 +23,18 @@ use breaker::Breaker;
 use classify::Idempotency;
 use image_cache_engine::OpenImage;
 use image_cache_model::{
-    AdmissionRequest, CacheSize, CachedImage, Config, Decision, Eviction, Hit, ImageId, Leftover,
-    RemovalReason, Victim,
+    AdmissionRequest, CacheSize, CachedImage, Config, Decision, Event, Eviction, Hit, ImageId,
+    Leftover, RemovalReason, Victim,
 };
 use image_cache_store::Directory;
 use in_use::InUse;
-use notices::Timer;
+
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use sync_state::SyncState;
+use tick_timer::TickTimer;
 
 pub(crate) use budget::DriverBudget;
 pub use in_use::DriverStatus;
@@ -56,7 +58,7 @@ pub(crate) struct MetadataStore {
     in_use: Mutex<Arc<InUse>>,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
-    timer: Timer,
+    timer: TickTimer,
     /// Whether records and directory are known to agree.
     pub sync: SyncState,
 }
@@ -101,7 +103,7 @@ impl MetadataStore {
         }
         self.tick_if_due();
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))?;
-        self.notify(|| hits.iter().map(notices::read).collect());
+        self.notify(|| hits.iter().map(Event::from).collect());
         Ok(())
     }
 
@@ -114,7 +116,7 @@ impl MetadataStore {
     ) -> Result<()> {
         self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))?;
         if let Some(reason) = reason {
-            self.notify(|| notices::removed(ids, reason));
+            self.notify_removed(ids, reason);
         }
         Ok(())
     }

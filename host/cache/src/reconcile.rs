@@ -115,7 +115,7 @@ impl Reconciler<'_> {
                     self.digests.remove_if_replaced(id, record.last_modified);
                 }
                 if !is_of(&record, &file) {
-                    self.metadata.notify_removed(id, RemovalReason::Replaced);
+                    self.metadata.notify_removed(std::slice::from_ref(id), RemovalReason::Replaced);
                 }
                 renewed(&record, &file)
             }

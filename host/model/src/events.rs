@@ -1,6 +1,7 @@
 //! What a driver's policy is told and asked beyond its records.
 
 use crate::image_id::ImageId;
+use crate::records::Hit;
 use crate::requester::Requester;
 use std::time::{Duration, SystemTime};
 
@@ -77,4 +78,11 @@ pub enum Event {
         /// Why.
         reason: RemovalReason,
     },
+}
+
+impl From<&Hit> for Event {
+    fn from(hit: &Hit) -> Event {
+        let Hit { image_id, at, bytes, requester } = hit.clone();
+        Event::Read { image_id, at, bytes, requester }
+    }
 }

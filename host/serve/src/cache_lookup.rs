@@ -38,7 +38,7 @@ pub struct CacheHit {
 /// The bytes of a hit.
 pub enum HitContent {
     Small(Bytes),
-    Large(CachedReader),
+    Large(Box<CachedReader>),
 }
 
 /// A lookup of an image, or of a part of it.
@@ -143,6 +143,6 @@ fn read_small(mut reader: CachedReader) -> io::Result<HitContent> {
             reader.read_to_end(&mut bytes)?;
             Ok(HitContent::Small(bytes.into()))
         }
-        _ => Ok(HitContent::Large(reader)),
+        _ => Ok(HitContent::Large(Box::new(reader))),
     }
 }

@@ -33,7 +33,7 @@ pub fn serve_hit(get: &ImageGet, hit: CacheHit, status: CacheStatus) -> Response
                 Part::All | Part::Unsatisfiable => size,
             };
             let (service, request) = (Arc::clone(&get.service), get.request.clone());
-            body::streaming(repaired(reader, end, Repair { service, request, stored }))
+            body::streaming(repaired(*reader, end, Repair { service, request, stored }))
         }
     };
     status.mark(head.map(|()| body))

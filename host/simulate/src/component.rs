@@ -91,7 +91,7 @@ impl<'a> ComponentPolicy<'a> {
         let hits = std::mem::take(&mut self.hits);
         self.call("record-hits", |driver| driver.record_hits(&hits))?;
         if self.driver.has_events() {
-            let events: Vec<Event> = hits.into_iter().map(read).collect();
+            let events: Vec<Event> = hits.iter().map(Event::from).collect();
             self.call("notify", |driver| driver.notify(&events))?;
         }
         Ok(())
@@ -148,11 +148,6 @@ impl<'a> ComponentPolicy<'a> {
         let at = system_time(at);
         self.notify(|| Event::Removed { image_id: id.clone(), at, reason })
     }
-}
-
-fn read(hit: Hit) -> Event {
-    let Hit { image_id, at, bytes, requester } = hit;
-    Event::Read { image_id, at, bytes, requester }
 }
 
 impl Policy for ComponentPolicy<'_> {

@@ -11,6 +11,7 @@ mod numbers;
 mod planted;
 mod prefetching;
 mod reloading;
+mod requesters;
 mod running;
 mod tls;
 mod units;

@@ -65,6 +65,6 @@ pub(super) fn confirm(
 
 fn refused(image_id: &ImageId, reason: Option<String>) -> Outcome {
     let words = reason.as_deref().unwrap_or("no reason given");
-    tracing::debug!(image = %image_id, reason = words, "the driver refused the image");
+    tracing::info!(image = %image_id, reason = words, "the driver refused the image");
     Outcome::RefusedByDriver(reason)
 }

@@ -1,6 +1,6 @@
 //! One call of the driver, within its deadline and budget, with retries after temporary failures and failover to another driver.
 
-use super::classify::{Decision, Idempotency, RetryRule, classify};
+use super::classify::{Idempotency, Reaction, RetryRule, classify};
 use super::in_use::InUse;
 use super::retry::Retry;
 use super::{DriverBudget, MetadataStore};
@@ -65,19 +65,19 @@ impl MetadataStore {
     /// Carries out the decision about a failed call; true if the call must be made again.
     fn execute(
         &self,
-        decision: Decision,
+        decision: Reaction,
         in_use: &Arc<InUse>,
         operation: &'static str,
         error: &CallError,
         retry: &mut Retry,
     ) -> bool {
         match decision {
-            Decision::WaitAndRetry => {
+            Reaction::WaitAndRetry => {
                 retry.pause();
                 true
             }
-            Decision::GiveUp => false,
-            Decision::CountFailure { cost, is_dirty, retry: rule } => {
+            Reaction::GiveUp => false,
+            Reaction::CountFailure { cost, is_dirty, retry: rule } => {
                 if is_dirty {
                     self.sync.mark_dirty();
                 }
@@ -90,12 +90,12 @@ impl MetadataStore {
                     (RetryRule::Never, _) | (RetryRule::IfReplaced, false) => false,
                 }
             }
-            Decision::RenewDatabase { is_retried } => {
+            Reaction::RenewDatabase { is_retried } => {
                 self.note_replaced(in_use);
                 retry.has_renewed = true;
                 is_retried
             }
-            Decision::QuarantineDatabase { is_retried } => {
+            Reaction::QuarantineDatabase { is_retried } => {
                 retry.has_retried = true;
                 self.quarantine_database(in_use, error) && is_retried
             }

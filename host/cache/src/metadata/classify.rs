@@ -40,7 +40,7 @@ pub(super) enum RetryRule {
 
 /// The reaction to a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum Reaction {
     /// The call is made again after a pause: nothing was changed, and storage is busy.
     WaitAndRetry,
     /// The caller gets the error, which does not count against the driver.
@@ -54,35 +54,35 @@ pub(super) enum Decision {
 }
 
 /// Decides the reaction to a failed call.
-pub(super) fn classify(error: &CallError, context: Context) -> Decision {
+pub(super) fn classify(error: &CallError, context: Context) -> Reaction {
     let is_safe = context.idempotency == Idempotency::Safe;
     let if_replaced = if is_safe { RetryRule::IfReplaced } else { RetryRule::Never };
     let is_slow = context.was_slow && !context.is_built_in;
     let cost = if is_slow { FailureCost::Double } else { FailureCost::Single };
     match error {
         // Nothing was changed: each call may be made again.
-        CallError::Refused(DriverError::Busy) if context.may_wait => Decision::WaitAndRetry,
+        CallError::Refused(DriverError::Busy) if context.may_wait => Reaction::WaitAndRetry,
         CallError::Refused(DriverError::Busy) if !context.is_built_in => {
-            Decision::CountFailure { cost, is_dirty: false, retry: if_replaced }
+            Reaction::CountFailure { cost, is_dirty: false, retry: if_replaced }
         }
         CallError::Refused(refusal) if is_defect(refusal) => {
             let cost = FailureCost::Single;
-            Decision::CountFailure { cost, is_dirty: false, retry: if_replaced }
+            Reaction::CountFailure { cost, is_dirty: false, retry: if_replaced }
         }
-        CallError::Refused(_) | CallError::Crowded => Decision::GiveUp,
+        CallError::Refused(_) | CallError::Crowded => Reaction::GiveUp,
         CallError::Failed(_) => {
             // A caller that waited long must not wait for a second failure.
             let is_retried = is_safe && cost == FailureCost::Single && context.has_retry;
             let retry = if is_retried { RetryRule::Once } else { if_replaced };
-            Decision::CountFailure { cost, is_dirty: true, retry }
+            Reaction::CountFailure { cost, is_dirty: true, retry }
         }
         CallError::Replaced => {
-            Decision::RenewDatabase { is_retried: is_safe && context.has_renewal }
+            Reaction::RenewDatabase { is_retried: is_safe && context.has_renewal }
         }
         CallError::Corrupt(_) if context.has_retry => {
-            Decision::QuarantineDatabase { is_retried: is_safe }
+            Reaction::QuarantineDatabase { is_retried: is_safe }
         }
-        CallError::Corrupt(_) => Decision::GiveUp,
+        CallError::Corrupt(_) => Reaction::GiveUp,
     }
 }
 
@@ -105,18 +105,18 @@ mod tests {
         has_renewal: true,
     };
 
-    fn count(cost: FailureCost, is_dirty: bool, retry: RetryRule) -> Decision {
-        Decision::CountFailure { cost, is_dirty, retry }
+    fn count(cost: FailureCost, is_dirty: bool, retry: RetryRule) -> Reaction {
+        Reaction::CountFailure { cost, is_dirty, retry }
     }
 
     #[test]
     fn busy_storage_is_waited_for_and_then_counts_against_a_driver_that_is_not_built_in() {
         let busy = CallError::Refused(DriverError::Busy);
-        assert_eq!(classify(&busy, FIRST), Decision::WaitAndRetry);
+        assert_eq!(classify(&busy, FIRST), Reaction::WaitAndRetry);
         let late = Context { may_wait: false, was_slow: true, ..FIRST };
         let counted = count(FailureCost::Double, false, RetryRule::IfReplaced);
         assert_eq!(classify(&busy, late), counted);
-        assert_eq!(classify(&busy, Context { is_built_in: true, ..late }), Decision::GiveUp);
+        assert_eq!(classify(&busy, Context { is_built_in: true, ..late }), Reaction::GiveUp);
     }
 
     #[test]
@@ -136,21 +136,21 @@ mod tests {
 
     #[test]
     fn an_error_of_storage_or_load_is_returned_to_the_caller() {
-        assert_eq!(classify(&CallError::Crowded, FIRST), Decision::GiveUp);
+        assert_eq!(classify(&CallError::Crowded, FIRST), Reaction::GiveUp);
         let defect = count(FailureCost::Single, false, RetryRule::IfReplaced);
         assert_eq!(classify(&CallError::Refused(DriverError::Unsupported), FIRST), defect);
     }
 
     #[test]
     fn a_database_is_renewed_once_and_quarantined_once() {
-        let renewed = Decision::RenewDatabase { is_retried: true };
+        let renewed = Reaction::RenewDatabase { is_retried: true };
         assert_eq!(classify(&CallError::Replaced, FIRST), renewed);
         let again = Context { has_renewal: false, has_retry: false, ..FIRST };
-        let not_again = Decision::RenewDatabase { is_retried: false };
+        let not_again = Reaction::RenewDatabase { is_retried: false };
         assert_eq!(classify(&CallError::Replaced, again), not_again);
         let corrupt = CallError::Corrupt("no database".into());
-        let aside = Decision::QuarantineDatabase { is_retried: true };
+        let aside = Reaction::QuarantineDatabase { is_retried: true };
         assert_eq!(classify(&corrupt, FIRST), aside);
-        assert_eq!(classify(&corrupt, again), Decision::GiveUp);
+        assert_eq!(classify(&corrupt, again), Reaction::GiveUp);
     }
 }

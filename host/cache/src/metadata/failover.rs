@@ -4,8 +4,8 @@ use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::last_fallback;
-use super::notices::Timer;
 use super::sync_state::SyncState;
+use super::tick_timer::TickTimer;
 use crate::error::Result;
 use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_fallback};
@@ -43,7 +43,7 @@ impl MetadataStore {
             in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
-            timer: Timer::default(),
+            timer: TickTimer::default(),
             sync: SyncState::default(),
         })
     }

@@ -6,34 +6,12 @@
 use super::classify::Idempotency;
 use super::{DriverBudget, MetadataStore};
 use image_cache_engine::{CallError, Driver};
-use image_cache_model::{Event, Hit, ImageId, RemovalReason};
+use image_cache_model::{Event, ImageId, RemovalReason};
 use image_cache_store::sync::lock;
-use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
-
-/// The least time between two ticks.
-const BETWEEN_TICKS: Duration = Duration::from_secs(1);
+use std::time::{Instant, SystemTime};
 
 /// Events for each call of the driver.
 const EVENTS_PER_CALL: usize = 1000;
-
-/// When the driver was last called regularly.
-#[derive(Debug, Default)]
-pub(super) struct Timer {
-    last: Mutex<Option<Instant>>,
-}
-
-impl Timer {
-    /// Whether the next tick is due; if so, it counts as made.
-    fn take_due(&self, now: Instant) -> bool {
-        let mut last = lock(&self.last);
-        let is_due = last.is_none_or(|last| now.duration_since(last) >= BETWEEN_TICKS);
-        if is_due {
-            *last = Some(now);
-        }
-        is_due
-    }
-}
 
 impl MetadataStore {
     /// Whether the driver in use is asked again when the size of an image becomes known.
@@ -51,9 +29,11 @@ impl MetadataStore {
         }
     }
 
-    /// Tells the driver that an image was removed, if it wants to know.
-    pub fn notify_removed(&self, id: &ImageId, reason: RemovalReason) {
-        self.notify(|| removed(std::slice::from_ref(id), reason));
+    /// Tells the driver that images were removed, if it wants to know.
+    pub fn notify_removed(&self, ids: &[ImageId], reason: RemovalReason) {
+        let at = SystemTime::now();
+        let removed = |id: &ImageId| Event::Removed { image_id: id.clone(), at, reason };
+        self.notify(|| ids.iter().map(removed).collect());
     }
 
     /// Calls the driver's timer, if it has one and a second has passed since the last time.
@@ -76,29 +56,5 @@ impl MetadataStore {
         if let Err(error) = told {
             tracing::debug!(%error, operation, "the driver was not told");
         }
-    }
-}
-
-/// The event of a hit.
-pub(super) fn read(hit: &Hit) -> Event {
-    let Hit { image_id, at, bytes, requester } = hit.clone();
-    Event::Read { image_id, at, bytes, requester }
-}
-
-/// The events of removed images.
-pub(super) fn removed(ids: &[ImageId], reason: RemovalReason) -> Vec<Event> {
-    let at = SystemTime::now();
-    ids.iter().map(|id| Event::Removed { image_id: id.clone(), at, reason }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tick_is_due_once_a_second() {
-        let (timer, start) = (Timer::default(), Instant::now());
-        let due = |millis| timer.take_due(start + Duration::from_millis(millis));
-        assert_eq!([0, 1, 999, 1000, 1500, 2100].map(due), [true, false, false, true, false, true]);
     }
 }

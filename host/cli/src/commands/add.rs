@@ -156,8 +156,8 @@ fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String
         Outcome::RefusedByDriver(reason) => {
             let driver = cache.driver().name;
             let text = match reason {
-                Some(reason) => format!("driver {driver} refuses it: {reason}"),
-                None => format!("driver {driver} refuses it; see the driver's options"),
+                Some(reason) => format!("driver {driver} does not want it: {reason}"),
+                None => format!("driver {driver} does not want it; see the driver's options"),
             };
             ("refused-by-driver", text)
         }

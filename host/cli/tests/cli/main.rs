@@ -12,6 +12,7 @@ mod fallback;
 mod languages;
 mod leftovers;
 mod migrate;
+mod pins;
 mod refused;
 mod simulate;
 mod streams;

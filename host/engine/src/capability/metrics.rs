@@ -53,10 +53,11 @@ impl DriverMetrics {
 
     /// All series, ascending by name and labels.
     pub fn list(&self) -> Vec<DriverMetric> {
-        let one = |((name, labels), value): (&(String, Vec<(String, String)>), &MetricValue)| {
-            DriverMetric { name: name.clone(), labels: labels.clone(), value: *value }
-        };
-        self.series.iter().map(one).collect()
+        let mut list = Vec::with_capacity(self.series.len());
+        for ((name, labels), value) in &self.series {
+            list.push(DriverMetric { name: name.clone(), labels: labels.clone(), value: *value });
+        }
+        list
     }
 
     /// What was wrong with the first metric that was ignored, if one was.
