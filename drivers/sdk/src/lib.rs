@@ -109,7 +109,7 @@ pub mod timer_bindings {
 pub use admission_bindings::exports::image_cache::driver::admission::{AdmissionRequest, Decision};
 pub use admission_bindings::image_cache::driver::requests::{RequestKind, Requester};
 pub use event_bindings::exports::image_cache::driver::events::{
-    Event, Fetched, Read, RemovalReason, Removed,
+    Event, Fetched, NotCached, Read, RemovalReason, Removed,
 };
 
 pub use bindings::exports::image_cache::driver::driver::{

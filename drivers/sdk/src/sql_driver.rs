@@ -30,6 +30,11 @@ pub trait SqlDriver: Sized + 'static {
         Ok(true)
     }
 
+    /// As [`Driver::record_cached`].
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        self.records().record(image)
+    }
+
     /// As [`Driver::forget`].
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         self.records().forget(image_ids)
@@ -61,7 +66,7 @@ impl<D: SqlDriver> Driver for D {
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
-        self.records().record(image)
+        SqlDriver::record_cached(self, image)
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {

@@ -97,7 +97,7 @@ impl<D: Driver> TestHost<D> {
             checksum: None,
         };
         with(|state| state.images.insert(image_id.into(), Image::new(size, self.now)));
-        self.driver.record_cached(record).inspect_err(|_| {
+        Driver::record_cached(&mut self.driver, record).inspect_err(|_| {
             with(|state| state.images.remove(image_id));
         })
     }

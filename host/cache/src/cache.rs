@@ -28,6 +28,7 @@ use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
 use crate::prune::{PlannedEviction, Pruned};
 use crate::reading::CachedReader;
+use crate::refusals::Refusals;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
 use image_cache_model::{Config, Expected, Requester};
@@ -127,6 +128,7 @@ impl ImageCache {
             digests,
             hits,
             in_flight,
+            refusals: Refusals::default(),
             warnings,
             metrics,
             #[cfg(feature = "tokio")]

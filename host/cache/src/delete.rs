@@ -69,12 +69,16 @@ pub(crate) fn remove_batch(
     // Their collected hits must not count for new images with the same ids.
     inner.hits.forget(&gone);
     if !gone.is_empty()
-        && let Err(error) = inner.metadata.forget(&gone, Some(reason), budget)
+        && let Err(error) = inner.metadata.forget(&gone, budget)
     {
         // The images are removed; their records are removed when the driver works again.
         tracing::warn!(%error, "records of removed images remain for now");
     }
     drop(locked);
+    let was_there = |(_, removed): &&RemovedImage| matches!(removed, Ok(Some(_)));
+    inner.metadata.notify_removed(budget, reason, || {
+        images.iter().filter(was_there).map(|(id, _)| id.clone()).collect()
+    });
     space.close_later(files);
     Ok(images)
 }

@@ -9,15 +9,17 @@ mod sink;
 
 use crate::cache::CacheInner;
 use crate::error::{Error, Result, clone_io_error, verdict_error};
+use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
 use image_cache_model::{Checksum, Event, Expected, ImageId, Requester};
 use image_cache_store::md5::WRITE_BLOCK;
+use publish::Published;
 use sink::{CachingSink, Sink};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tracing::Span;
 
 /// The bytes of a slow source are written after this time, even if they are few: another process may wait for them.
@@ -46,8 +48,9 @@ pub(crate) struct Fill {
     is_failure_counted: bool,
     /// Bytes that could not be written, if a reader that continues without the file needs them.
     pending: Option<Vec<u8>>,
-    started: Instant,
     requester: Requester,
+    /// When it was admitted, until the driver is told how it ended.
+    admitted: Option<Instant>,
 }
 
 impl Fill {
@@ -68,6 +71,7 @@ impl Fill {
             Ok(file) => {
                 fill.inner.metrics.counters().fills_running += 1;
                 fill.is_counted = true;
+                fill.admitted = Some(Instant::now());
                 fill.progress.set_file(Arc::clone(file.file()));
                 fill.sink = Sink::caching(file);
             }
@@ -99,8 +103,8 @@ impl Fill {
             is_counted: false,
             is_failure_counted: false,
             pending: None,
-            started: Instant::now(),
             requester: Requester::default(),
+            admitted: None,
         }
     }
 
@@ -193,6 +197,7 @@ impl Fill {
     /// The end of the source: compares size and digest with the expected ones, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
         let _span = self.span.clone().entered();
+        let took = self.admitted.map(|admitted| admitted.elapsed());
         self.progress.set_verifying();
         self.flush();
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
@@ -215,36 +220,53 @@ impl Fill {
         let ended = Sink::Ignoring(Outcome::AlreadyCached);
         let outcome = match std::mem::replace(&mut self.sink, ended) {
             Sink::Caching(caching) => self.publish(*caching, digest.clone()),
-            Sink::Verifying(_, reason) | Sink::Ignoring(reason) => reason,
+            Sink::Verifying(_, reason) | Sink::Ignoring(reason) => Published::not(reason),
         };
+        let Published { outcome, is_recorded } = outcome;
         let pending = self.take_pending();
         let completed = Completed { outcome: outcome.clone(), digest };
         self.progress.end_with(pending, FetchEnd::Whole(completed), || ());
+        if let Outcome::Cached(_) = outcome {
+            self.admitted = None;
+            self.notify_fetched(took.filter(|_| is_recorded));
+        }
         Ok(outcome)
     }
 
     /// Publishes the image, unless the driver refuses it now that its size is known.
-    fn publish(&self, caching: CachingSink, digest: Option<Checksum>) -> Outcome {
+    fn publish(&self, caching: CachingSink, digest: Option<Checksum>) -> Published {
         let Fill { inner, image_id, requester, .. } = self;
         if self.expected.size.is_none()
             && let Err(refused) = admission::confirm(inner, image_id, self.received, requester)
         {
             caching.file.discard();
-            return refused;
+            return Published::not(refused);
         }
-        let outcome = publish::publish(inner, image_id, caching, digest);
-        if let Outcome::Cached(record) = &outcome {
-            inner.metadata.notify(|| {
-                vec![Event::Fetched {
-                    image_id: image_id.clone(),
-                    at: record.last_accessed,
-                    bytes: self.received,
-                    duration: self.started.elapsed(),
-                    requester: requester.clone(),
-                }]
-            });
-        }
-        outcome
+        publish::publish(inner, image_id, caching, digest)
+    }
+
+    /// Tells the driver what the fetch cost; without a time, its record could not be written, and it is not told.
+    fn notify_fetched(&self, took: Option<Duration>) {
+        let Some(duration) = took else { return };
+        let fetched = || Event::Fetched {
+            image_id: self.image_id.clone(),
+            at: SystemTime::now(),
+            bytes: self.received,
+            duration,
+            requester: self.requester.clone(),
+        };
+        self.inner.metadata.notify(&DriverBudget::one_call(), || vec![fetched()]);
+    }
+
+    /// Tells the driver that a fetch that it admitted did not fill the cache.
+    fn notify_not_cached(&self) {
+        let not_cached = || Event::NotCached {
+            image_id: self.image_id.clone(),
+            at: SystemTime::now(),
+            bytes: self.received,
+            requester: self.requester.clone(),
+        };
+        self.inner.metadata.notify(&DriverBudget::one_call(), || vec![not_cached()]);
     }
 
     /// The source failed: moves the file to `invalid/` at once, and gives the followers a copy of the error.
@@ -307,5 +329,8 @@ impl Drop for Fill {
         self.quarantine(&[]);
         self.progress.end(FetchEnd::Abandoned);
         self.inner.in_flight.release(&self.image_id, &self.progress);
+        if self.admitted.is_some() {
+            self.notify_not_cached();
+        }
     }
 }

@@ -67,6 +67,7 @@ mod outcome;
 mod prune;
 mod reading;
 mod reconcile;
+mod refusals;
 mod resuming;
 mod single_flight;
 mod space;

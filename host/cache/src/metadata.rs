@@ -24,13 +24,14 @@ use classify::Idempotency;
 use image_cache_engine::OpenImage;
 use image_cache_model::{
     AdmissionRequest, CacheSize, CachedImage, Config, Decision, Event, Eviction, Hit, ImageId,
-    Leftover, RemovalReason, Victim,
+    Leftover, Victim,
 };
 use image_cache_store::Directory;
 use in_use::InUse;
 
 use std::fmt;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use sync_state::SyncState;
@@ -56,6 +57,8 @@ pub(crate) struct MetadataStore {
     config: Arc<Config>,
     directory: Arc<Directory>,
     in_use: Mutex<Arc<InUse>>,
+    /// Whether the driver in use wants events or ticks: most drivers do not, and this is asked at each hit.
+    is_listening: AtomicBool,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
     timer: TickTimer,
@@ -97,28 +100,23 @@ impl MetadataStore {
         budget: &DriverBudget,
     ) -> Result<()> {
         let operation = "record hits";
+        let is_listening = self.is_listening.load(Ordering::Relaxed);
+        if is_listening {
+            self.tick_if_due();
+        }
         // A driver without records of the images would ignore the hits.
         if !self.sync.is_in_sync() {
             return Err(self.in_use().error(operation, "the records must be repaired first"));
         }
-        self.tick_if_due();
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))?;
-        self.notify(|| hits.iter().map(Event::from).collect());
+        if is_listening {
+            self.notify(budget, || hits.iter().map(Event::from).collect());
+        }
         Ok(())
     }
 
-    /// Removes the records of images that were removed for this reason, or that were never published.
-    pub fn forget(
-        &self,
-        ids: &[ImageId],
-        reason: Option<RemovalReason>,
-        budget: &DriverBudget,
-    ) -> Result<()> {
-        self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))?;
-        if let Some(reason) = reason {
-            self.notify_removed(ids, reason);
-        }
-        Ok(())
+    pub fn forget(&self, ids: &[ImageId], budget: &DriverBudget) -> Result<()> {
+        self.change("forget images", Idempotency::Safe, budget, |d| d.forget(ids))
     }
 
     pub fn cached_image(&self, id: &ImageId, budget: &DriverBudget) -> Result<Option<CachedImage>> {

@@ -29,7 +29,7 @@ fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Prune
     }
     while let Some(excess) = excess(inner, run.cached()?) {
         if !run.evict_excess(excess)? {
-            // Only images that are being read may keep the cache above its limits.
+            // Only images that are being read or pinned may keep the cache above its limits.
             return run.gave_up()?.map_or_else(|| Ok(run.finish()), Err);
         }
     }

@@ -8,6 +8,15 @@ use image_cache_store::sync::{WORTH_A_THREAD, both};
 use image_cache_store::{Directory, FileInfo};
 use std::io;
 
+/// What was done for one image.
+enum Repair {
+    None,
+    /// It has a record of its file now.
+    Recorded,
+    /// The image of its record was removed by another program, or replaced.
+    Removed(RemovalReason),
+}
+
 /// Reconciles the records with the directory. It holds no lock between two images.
 pub(crate) struct Reconciler<'a> {
     pub directory: &'a Directory,
@@ -47,10 +56,15 @@ impl Reconciler<'_> {
     /// Repairs the records of these images; false if the records of some could not be repaired.
     fn repair_all(&self, differing: &[ImageId], budget: &DriverBudget) -> Result<bool> {
         let driver = self.metadata.in_use();
-        let (mut repairs, mut unrepaired) = (0u64, 0u64);
+        let (mut repairs, mut unrepaired, mut removed) = (0u64, 0u64, Vec::new());
         for id in differing {
             match self.repair(id, budget) {
-                Ok(repaired) => repairs += u64::from(repaired),
+                Ok(Repair::None) => {}
+                Ok(Repair::Recorded) => repairs += 1,
+                Ok(Repair::Removed(reason)) => {
+                    repairs += 1;
+                    removed.push((id, reason));
+                }
                 // The lock of each other image would take as long.
                 Err(error) if is_time_out(&error) => return Err(error),
                 // Another driver has replaced it, with other records.
@@ -61,6 +75,11 @@ impl Reconciler<'_> {
                     unrepaired += 1;
                 }
             }
+        }
+        for reason in [RemovalReason::Missing, RemovalReason::Replaced] {
+            let of_reason = removed.iter().filter(|(_, why)| *why == reason);
+            let ids: Vec<ImageId> = of_reason.map(|(id, _)| ImageId::clone(id)).collect();
+            self.metadata.notify_removed(budget, reason, || ids);
         }
         if repairs > 0 {
             tracing::info!(repairs, "the records were reconciled with the directory");
@@ -94,36 +113,36 @@ impl Reconciler<'_> {
         Ok(differing)
     }
 
-    /// Checks again under the image's lock and repairs the record; true if it repaired something.
-    fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<bool> {
+    /// Checks again under the image's lock and repairs the record.
+    fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<Repair> {
         let in_file = |source| Error::Image { operation: "examine", image_id: id.clone(), source };
         let _image = self.directory.lock_image(id).map_err(in_file)?;
         let file = self.directory.cached_file(id).map_err(in_file)?;
         let record = self.metadata.cached_image(id, budget)?;
-        let adopted = match (file, record) {
-            (None, None) => return Ok(false),
+        let (repair, adopted) = match (file, record) {
+            (None, None) => return Ok(Repair::None),
             (None, Some(_)) => {
                 tracing::debug!(image = %id, "its file was removed: its record is removed");
-                let (ids, reason) = (std::slice::from_ref(id), RemovalReason::Missing);
-                self.metadata.forget(ids, Some(reason), budget)?;
-                return Ok(true);
+                self.metadata.forget(std::slice::from_ref(id), budget)?;
+                return Ok(Repair::Removed(RemovalReason::Missing));
             }
-            (Some(file), Some(record)) if agree(&record, &file) => return Ok(false),
+            (Some(file), Some(record)) if agree(&record, &file) => return Ok(Repair::None),
             (Some(file), Some(record)) => {
                 if is_of(&record, &file) {
                     let _lock = self.directory.lock().map_err(in_file)?;
                     self.digests.remove_if_replaced(id, record.last_modified);
                 }
-                if !is_of(&record, &file) {
-                    self.metadata.notify_removed(std::slice::from_ref(id), RemovalReason::Replaced);
-                }
-                renewed(&record, &file)
+                let repair = match is_of(&record, &file) {
+                    true => Repair::Recorded,
+                    false => Repair::Removed(RemovalReason::Replaced),
+                };
+                (repair, renewed(&record, &file))
             }
-            (Some(file), None) => adopted(id, &file),
+            (Some(file), None) => (Repair::Recorded, adopted(id, &file)),
         };
         tracing::debug!(image = %id, "it is adopted from its file");
         self.metadata.record_cached(&adopted, None, budget)?;
-        Ok(true)
+        Ok(repair)
     }
 }
 

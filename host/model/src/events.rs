@@ -69,6 +69,17 @@ pub enum Event {
         /// Who requested it first.
         requester: Requester,
     },
+    /// A fetch that was admitted and ended without the image in the cache.
+    NotCached {
+        /// The image.
+        image_id: ImageId,
+        /// When the fetch ended.
+        at: SystemTime,
+        /// The number of bytes that were read from the source.
+        bytes: u64,
+        /// Who requested it first.
+        requester: Requester,
+    },
     /// The removal of an image.
     Removed {
         /// The image.

@@ -58,7 +58,7 @@ pub struct Eviction<'a> {
     pub now: SystemTime,
     /// Bytes that must be freed; with 0 the driver names only images that its own policy evicts.
     pub bytes_needed: u64,
-    /// Images that could not be removed, so that the driver must name others.
+    /// Images that are pinned or could not be removed, so that the driver must name others.
     pub exclude: &'a [ImageId],
     /// The largest number of victims to name.
     pub limit: u32,

@@ -71,9 +71,9 @@ impl Upstream {
             .allow_obsolete_multiline_headers_in_responses(true)
             .max_headers(MOST_HEADERS);
         let (base, timeout) = (BaseUrl::new(origin.upstream.clone()), origin.upstream_timeout);
-        let connections = Pool::new(base.server(), connector.clone(), protocol.clone());
+        let connections = Pool::new(base.url(), connector.clone(), protocol.clone());
         protocol.ignore_invalid_headers_in_responses(true);
-        let lenient = Pool::new(base.server(), connector, protocol);
+        let lenient = Pool::new(base.url(), connector, protocol);
         let passes_host = origin.profile == Profile::Glance;
         Ok(Upstream { connections, lenient, base, passes_host, timeout })
     }

@@ -32,7 +32,7 @@ pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
 pub use incomplete_file::{Incomplete, PublishResult, TakeResult};
 pub use opening::DirectoryFault;
-pub use pins::{Pin, PinnedImage};
+pub use pins::{Pin, PinnedImage, Pins};
 pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
 pub use unlinked::UnlinkedFile;

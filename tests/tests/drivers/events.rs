@@ -6,7 +6,7 @@ use image_cache::{
 use image_cache_tests::components::{Trial, assert_no_fallback};
 use image_cache_tests::{Tested, bytes, fill, read_all, serve, until};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 /// The driver that counts what it is told.
@@ -63,7 +63,7 @@ fn a_reader_that_joins_a_fetch_is_a_follower() -> Tested {
     let (trial, image) = (Trial::new(), bytes(2, 2 << 20));
     let cache = trial.open(listener(&[]));
     let source = image.clone();
-    let fetch = move || Ok(std::io::Cursor::new(source));
+    let fetch = move || Ok(io::Cursor::new(source));
     let mut first =
         cache.on_behalf_of(of("alice")?).get_or_fetch("a", Expected::nothing(), fetch)?;
     let mut start = vec![0; 1000];
@@ -116,6 +116,8 @@ fn an_image_of_unknown_size_is_admitted_twice() -> Tested {
     assert!(read_all(&mut reader)? == image);
     assert_eq!(reader.outcome(), Some(&refused));
     assert_eq!((asked("unknown"), asked("known")), (1.0, 1.0));
+    drop(reader);
+    assert_eq!(metric(&cache, "not_cached_bytes", &["client", ""]), 1000.0);
     assert!(!cache.is_cached("a")? && !trial.path("incomplete/a").exists());
     assert_eq!(fs::read_dir(trial.path("invalid"))?.count(), 0, "nothing is left");
     // With a known size, it is asked once.
@@ -125,6 +127,67 @@ fn an_image_of_unknown_size_is_admitted_twice() -> Tested {
     let small = cache.cache_image("c", &image[..999], Expected::nothing())?;
     assert!(matches!(small, Outcome::Cached(_)), "{small:?}");
     assert_no_fallback(&cache);
+    Ok(())
+}
+
+#[test]
+fn the_readers_of_a_fetch_that_is_refused_at_its_end_get_its_bytes() -> Tested {
+    let (trial, image) = (Trial::new(), bytes(9, 3 << 20));
+    let cache = trial.open(listener(&[("refuse-from", "1000")]));
+    let source = image.clone();
+    let fetch = move || Ok(io::Cursor::new(source));
+    let mut first = cache.get_or_fetch("a", Expected::nothing(), fetch)?;
+    let mut start = vec![0; 1000];
+    first.read_exact(&mut start)?;
+    let second = cache.follow("a")?.ok_or("it is being fetched")?;
+    let follower = std::thread::spawn(move || read_all(second));
+    let rest = read_all(&mut first)?;
+    assert!([start, rest].concat() == image);
+    assert!(follower.join().map_err(|_| "the follower panicked")?? == image);
+    assert!(!cache.is_cached("a")?);
+    Ok(())
+}
+
+#[test]
+fn a_fetch_that_fails_is_told_and_an_image_that_was_not_there_is_not_removed() -> Tested {
+    let trial = Trial::new();
+    let cache = trial.open(listener(&[]));
+    let failing = Read::chain(&[1; 700][..], Failing);
+    assert!(cache.cache_image("a", failing, Expected::nothing()).is_err());
+    assert_eq!(metric(&cache, "not_cached_bytes", &["client", ""]), 700.0);
+    drop(cache.caching_reader("b", &[1; 10][..], Expected::nothing())?);
+    assert_eq!(metric(&cache, "not_cached_bytes", &["client", ""]), 700.0);
+    assert!(!cache.delete_cached_image("never-there")?);
+    assert_eq!(metric(&cache, "removed", &["deleted"]), 0.0);
+    Ok(())
+}
+
+/// A source that fails at once.
+struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the source failed"))
+    }
+}
+
+#[test]
+fn a_pin_that_is_set_while_a_prune_runs_protects() -> Tested {
+    let trial = Trial::new();
+    let config = trial.config(listener(&[])).max_size(0).policy_min_age(Duration::ZERO);
+    let cache = image_cache_tests::components::open(config);
+    for n in 0..200 {
+        fill(&cache, &format!("image-{n:03}"), &bytes(n, 100));
+    }
+    let other = cache.clone();
+    let pinning = std::thread::spawn(move || {
+        // Pinned while images are evicted, or just before or after: from then on it stays, if it is still there.
+        let pinned = other.pin_image("image-199", Pin { name: "late".into(), until: None });
+        pinned.and_then(|()| other.is_cached("image-199"))
+    });
+    cache.prune()?;
+    let was_there = pinning.join().map_err(|_| "the thread panicked")??;
+    assert_eq!(cache.is_cached("image-199")?, was_there);
     Ok(())
 }
 

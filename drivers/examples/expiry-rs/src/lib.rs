@@ -7,6 +7,7 @@ mod rules;
 
 use image_cache_driver_sdk::prelude::*;
 use rules::Rules;
+use std::collections::HashSet;
 
 /// Records that are read at once.
 const PAGE: u32 = 4000;
@@ -57,6 +58,7 @@ impl SqlDriver for Expiry {
 impl Expiry {
     /// The expired images, as many as are needed; all of them if no bytes are needed.
     fn expired(&mut self, request: &Eviction) -> Result<Vec<Victim>, Error> {
+        let excluded: HashSet<&String> = request.exclude.iter().collect();
         let (mut victims, mut freed, mut after) = (Vec::new(), 0u64, None);
         loop {
             let page = self.records.page(after.take(), PAGE)?;
@@ -68,7 +70,7 @@ impl Expiry {
                     return Ok(victims);
                 }
                 let is_expired = self.rules.is_expired(&image_id, last_modified, request.now);
-                if is_expired && !request.exclude.contains(&image_id) {
+                if is_expired && !excluded.contains(&image_id) {
                     freed = freed.saturating_add(size);
                     victims.push(Victim { image_id, size });
                 }

@@ -32,7 +32,12 @@ impl SqlDriver for Quota {
         &mut self.records
     }
 
-    /// The share goes with the record: an event can be lost, this call cannot.
+    /// The share is confirmed and released with the record: an event can be lost, these calls cannot.
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        self.shares.confirm(&image.image_id, image.size)?;
+        self.records.record(image)
+    }
+
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         self.shares.release(&image_ids)?;
         self.records.forget(image_ids)
@@ -49,7 +54,8 @@ impl AdmissionPolicy for Quota {
         if self.shares.reserve(&request.image_id, tenant, size, quota, request.now)? {
             return Ok(Decision::Admit);
         }
-        metrics::add_to_counter("quota_refusals", &[label(tenant)], 1);
+        let shown = if self.quotas.names(tenant) { tenant } else { OTHERS };
+        metrics::add_to_counter("quota_refusals", &[label(shown)], 1);
         let used = self.shares.used(tenant)?;
         Ok(Decision::Refuse(format!(
             "the tenant uses {used} of {quota} bytes, and the image has {size}"
@@ -58,11 +64,11 @@ impl AdmissionPolicy for Quota {
 }
 
 impl EventListener for Quota {
-    /// A published image keeps its share until it is forgotten.
+    /// A fetch that failed gives its reservation back. If the event is lost, the timer does that later.
     fn notify(&mut self, events: Vec<Event>) -> Result<(), Error> {
         for event in events {
-            if let Event::Fetched(fetched) = event {
-                self.shares.confirm(&fetched.image_id, fetched.bytes)?;
+            if let Event::NotCached(failed) = event {
+                self.shares.cancel(&failed.image_id)?;
             }
         }
         Ok(())
@@ -70,15 +76,22 @@ impl EventListener for Quota {
 }
 
 impl Timer for Quota {
-    /// Drops reservations of fetches that failed, and measures the tenants.
+    /// Drops reservations of processes that were killed, and measures the tenants that the options name.
     fn tick(&mut self, now: u64) -> Result<(), Error> {
         self.shares.drop_stale(now)?;
-        for (tenant, bytes) in self.shares.largest()? {
-            metrics::set_gauge("quota_used_bytes", &[label(&tenant)], bytes as f64);
+        for tenant in self.quotas.named().take(MEASURED) {
+            let used = self.shares.used(tenant)?;
+            metrics::set_gauge("quota_used_bytes", &[label(tenant)], used as f64);
         }
         Ok(())
     }
 }
+
+/// Tenants that are measured: the number of a driver's series is limited.
+const MEASURED: usize = 90;
+
+/// The tenants that no option names, as one label.
+const OTHERS: &str = "others";
 
 /// The label of a tenant, within the limit of a label's value.
 fn label(tenant: &str) -> (String, String) {

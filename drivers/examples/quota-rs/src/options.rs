@@ -30,6 +30,16 @@ impl Quotas {
         Ok(Quotas { default, of })
     }
 
+    /// Whether an option names the tenant.
+    pub fn names(&self, tenant: &str) -> bool {
+        self.of.contains_key(tenant)
+    }
+
+    /// The tenants that options name.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.of.keys().map(String::as_str)
+    }
+
     /// The quota of a tenant; none without a limit.
     pub fn of(&self, tenant: &str) -> Option<u64> {
         self.of.get(tenant).copied().or(self.default)

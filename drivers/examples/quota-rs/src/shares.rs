@@ -8,9 +8,6 @@ use image_cache_driver_sdk::{ConfigurationError, error_words};
 /// A reservation without a published image is dropped after this time, in microseconds: six hours.
 const STALE: u64 = 6 * 60 * 60 * 1_000_000;
 
-/// Tenants that are measured: the number of a driver's metrics is limited.
-const MEASURED: i64 = 50;
-
 /// Ids in one DELETE.
 const IDS_PER_DELETE: usize = 500;
 
@@ -18,35 +15,50 @@ const IDS_PER_DELETE: usize = 500;
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS shares (image_id TEXT NOT NULL PRIMARY KEY, \
     tenant TEXT NOT NULL, size INTEGER NOT NULL, reserved_at INTEGER) WITHOUT ROWID";
 
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS shares_of_tenants ON shares (tenant, size)";
+/// The version of these tables; a driver that changes them increases it.
+const VERSION: u64 = 1;
 
-/// Changes one row if the tenant has room, and none otherwise. A call that is repeated has the same effect.
+const BY_TENANT: &str = "CREATE INDEX IF NOT EXISTS shares_of_tenants ON shares (tenant, size)";
+
+const BY_TIME: &str = "CREATE INDEX IF NOT EXISTS reservations ON shares (reserved_at) \
+    WHERE reserved_at IS NOT NULL";
+
+/// Changes one row if the tenant has room, and none otherwise. A call that is repeated has the same effect. An image stays in the share
+/// of the tenant that requested it first.
 const RESERVE: &str = "INSERT INTO shares (image_id, tenant, size, reserved_at) \
     SELECT ?2, ?1, ?3, ?5 WHERE ?3 + \
         (SELECT total(size) FROM shares WHERE tenant = ?1 AND image_id <> ?2) <= ?4 \
-    ON CONFLICT (image_id) DO UPDATE SET tenant = excluded.tenant, size = excluded.size, \
+    ON CONFLICT (image_id) DO UPDATE SET size = excluded.size, \
         reserved_at = iif(reserved_at IS NULL, NULL, excluded.reserved_at)";
 
 const CONFIRM: &str = "UPDATE shares SET reserved_at = NULL, size = ?2 WHERE image_id = ?1";
+
+const CANCEL: &str = "DELETE FROM shares WHERE image_id = ?1 AND reserved_at IS NOT NULL";
 
 const DROP_STALE: &str = "DELETE FROM shares WHERE reserved_at < ?1";
 
 const USED: &str = "SELECT total(size) FROM shares WHERE tenant = ?1";
 
-const LARGEST: &str =
-    "SELECT tenant, total(size) FROM shares GROUP BY tenant ORDER BY 2 DESC, 1 LIMIT ?1";
-
 /// The shares, in the driver's database.
 pub struct Shares(());
 
 impl Shares {
-    /// Creates the table if it does not exist.
+    /// Creates the table if it does not exist, and refuses tables of a later version of this driver.
     pub fn open() -> Result<Shares, ConfigurationError> {
-        let made = sql::execute_all(&[statement(TABLE, vec![]), statement(INDEX, vec![])]);
         let fault = |error| {
-            ConfigurationError::Other(format!("making the table shares: {}", error_words(&error)))
+            ConfigurationError::Other(format!("opening the table shares: {}", error_words(&error)))
         };
-        made.map(|_| Shares(())).map_err(fault)
+        let version = sql::query(&statement("PRAGMA user_version", vec![])).map_err(fault)?.rows;
+        let version = version.first().and_then(|row| row.first()).map_or(0, bytes);
+        if version > VERSION {
+            return Err(ConfigurationError::Other(format!(
+                "its tables have the version {version}, and this driver knows {VERSION}: use a newer one"
+            )));
+        }
+        let set_version = format!("PRAGMA user_version = {VERSION}");
+        let statements =
+            [TABLE, BY_TENANT, BY_TIME, &set_version].map(|sql| statement(sql, vec![]));
+        sql::execute_all(&statements).map(|_| Shares(())).map_err(fault)
     }
 
     /// Reserves bytes for an image; false if the tenant's quota has no room for them. Two processes that reserve at the same time
@@ -70,6 +82,11 @@ impl Shares {
         sql::execute(&statement(CONFIRM, vec![text(image_id), whole(size)])).map(drop)
     }
 
+    /// The fetch of a reservation did not fill the cache.
+    pub fn cancel(&mut self, image_id: &str) -> Result<(), Error> {
+        sql::execute(&statement(CANCEL, vec![text(image_id)])).map(drop)
+    }
+
     /// Removes the shares of removed images.
     pub fn release(&mut self, image_ids: &[String]) -> Result<(), Error> {
         let some = |ids: &[String]| {
@@ -90,16 +107,6 @@ impl Shares {
     pub fn used(&mut self, tenant: &str) -> Result<u64, Error> {
         let rows = sql::query(&statement(USED, vec![text(tenant)]))?.rows;
         Ok(rows.first().and_then(|row| row.first()).map_or(0, bytes))
-    }
-
-    /// The tenants that use the most bytes, and how many.
-    pub fn largest(&mut self) -> Result<Vec<(String, u64)>, Error> {
-        let rows = sql::query(&statement(LARGEST, vec![Value::Integer(MEASURED)]))?.rows;
-        let tenant = |row: Vec<Value>| match row.as_slice() {
-            [Value::Text(tenant), used] => Some((tenant.clone(), bytes(used))),
-            _ => None,
-        };
-        Ok(rows.into_iter().filter_map(tenant).collect())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::metadata::{Backoff, DirectorySnapshot, MetadataStore};
 use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
+use crate::refusals::Refusals;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
 use image_cache_store::integrity::DigestStore;
@@ -30,6 +31,7 @@ pub(crate) struct CacheInner {
     pub digests: DigestStore,
     pub hits: Arc<HitLog>,
     pub in_flight: InFlight,
+    pub refusals: Refusals,
     pub warnings: Vec<String>,
     pub metrics: Arc<CacheMetrics>,
     /// The memory that its tokio readers may use.

@@ -68,6 +68,17 @@ impl ImageCache {
         Ok(self.inner.metadata.admit(&request)? == Decision::Admit)
     }
 
+    /// Why the driver refused the image when it was last to be cached in this process; `None` if it did not. The text names the
+    /// driver, and its reason if there is one.
+    pub fn last_refusal(&self, id: &str) -> Result<Option<String>> {
+        let refused = self.inner.refusals.of(&self.inner.image_id(id)?);
+        let driver = self.driver().name;
+        Ok(refused.map(|reason| match reason {
+            Some(reason) => format!("driver {driver} does not want it: {reason}"),
+            None => format!("driver {driver} does not want it; see the driver's options"),
+        }))
+    }
+
     /// Bytes of the cached image; `None` if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
         let file = self.inner.of_image("look for", id, Directory::cached_file)?;

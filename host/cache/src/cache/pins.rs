@@ -34,6 +34,8 @@ impl ImageCache {
 
     /// The pinned images, ascending by id. They need not be cached.
     pub fn pinned_images(&self) -> Result<Vec<PinnedImage>> {
-        self.inner().in_directory("read", names::PINS, self.inner().directory.pinned())
+        let pins = self.inner().directory.pins();
+        let pinned = pins.and_then(|pins| pins.list(None, usize::MAX));
+        self.inner().in_directory("read", names::PINS, pinned)
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn admit(
     let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
     let decision = inner.metadata.admit(&request);
     match decision.map_err(|error| failed(CacheFailure::DriverFailed(error.to_string())))? {
-        Decision::Admit => {}
-        Decision::Refuse(reason) => return Err(refused(image_id, reason)),
+        Decision::Admit => inner.refusals.forget(image_id),
+        Decision::Refuse(reason) => return Err(refused(inner, image_id, reason)),
     }
     match Incomplete::take(&inner.directory, image_id).map_err(unwritable)? {
         TakeResult::Ours(mut file) => match space::reserve(inner, &mut file, size) {
@@ -55,7 +55,7 @@ pub(super) fn confirm(
     let (size, now) = (Some(size), SystemTime::now());
     match inner.metadata.admit(&AdmissionRequest { image_id, size, now, requester }) {
         Ok(Decision::Admit) => Ok(()),
-        Ok(Decision::Refuse(reason)) => Err(refused(image_id, reason)),
+        Ok(Decision::Refuse(reason)) => Err(refused(inner, image_id, reason)),
         Err(error) => {
             tracing::warn!(image = %image_id, %error, "the image is cached, although the driver was not asked about its size");
             Ok(())
@@ -63,7 +63,8 @@ pub(super) fn confirm(
     }
 }
 
-fn refused(image_id: &ImageId, reason: Option<String>) -> Outcome {
+fn refused(inner: &CacheInner, image_id: &ImageId, reason: Option<String>) -> Outcome {
+    inner.refusals.note(image_id, reason.clone());
     let words = reason.as_deref().unwrap_or("no reason given");
     tracing::info!(image = %image_id, reason = words, "the driver refused the image");
     Outcome::RefusedByDriver(reason)

@@ -9,25 +9,39 @@ use image_cache_store::{FileInfo, Incomplete, PublishResult, StagedDigests, to_m
 use std::io;
 use std::time::SystemTime;
 
+/// The end of a fetch.
+pub(super) struct Published {
+    pub outcome: Outcome,
+    /// Whether the driver has a record of the image.
+    pub is_recorded: bool,
+}
+
+impl Published {
+    /// The image was not published.
+    pub fn not(outcome: Outcome) -> Published {
+        Published { outcome, is_recorded: false }
+    }
+}
+
 /// Publishes the image: flushes it to disk, records it, renames it, and flushes the directory.
 pub(super) fn publish(
     inner: &CacheInner,
     image_id: &ImageId,
     caching: CachingSink,
     checksum: Option<Checksum>,
-) -> Outcome {
-    let outcome = match record_and_move(inner, image_id, caching, checksum) {
-        Ok(outcome) => outcome,
+) -> Published {
+    let published = match record_and_move(inner, image_id, caching, checksum) {
+        Ok(published) => published,
         Err(error) => {
             let failure = CacheFailure::Unpublished(error.to_string());
-            return inner.note_failure(image_id, failure);
+            return Published::not(inner.note_failure(image_id, failure));
         }
     };
-    if let Outcome::Cached(_) | Outcome::AlreadyCached = outcome {
+    if let Outcome::Cached(_) | Outcome::AlreadyCached = published.outcome {
         inner.metrics.counters().fills_cached += 1;
         finish_publish(inner, image_id);
     }
-    outcome
+    published
 }
 
 /// The record is written first: a crash in between leaves an orphan record, which opening removes, but never a file that is
@@ -38,7 +52,7 @@ fn record_and_move(
     image_id: &ImageId,
     CachingSink { mut file, blocks: digests, .. }: CachingSink,
     checksum: Option<Checksum>,
-) -> io::Result<Outcome> {
+) -> io::Result<Published> {
     let CacheInner { config, directory, metadata, digests: store, .. } = inner;
     let durability = config.durability;
     let info = file.sync_to_disk(durability)?;
@@ -47,21 +61,23 @@ fn record_and_move(
     let record = record_of(image_id, &info, checksum);
     let _image = directory.lock_image(image_id)?;
     if directory.cached_file(image_id)?.is_some() {
-        return Ok(Outcome::AlreadyCached);
+        return Ok(Published::not(Outcome::AlreadyCached));
     }
     let recorded = metadata.record_cached(&record, Some(file.file()), &DriverBudget::one_call());
     if let Err(error) = &recorded {
         tracing::warn!(image = %image_id, %error, "the image is cached without a record for now");
     }
     match move_in(inner, image_id, file, digests) {
-        Ok(PublishResult::Done) => Ok(Outcome::Cached(record)),
+        Ok(PublishResult::Done) => {
+            Ok(Published { outcome: Outcome::Cached(record), is_recorded: recorded.is_ok() })
+        }
         Ok(PublishResult::AlreadyCached) => {
             metadata.sync.mark_dirty();
-            Ok(Outcome::AlreadyCached)
+            Ok(Published::not(Outcome::AlreadyCached))
         }
         Err(error) => {
             let ids = std::slice::from_ref(image_id);
-            if metadata.forget(ids, None, &DriverBudget::one_call()).is_err() {
+            if metadata.forget(ids, &DriverBudget::one_call()).is_err() {
                 tracing::warn!(image = %image_id, "a record without a file remains for now");
             }
             Err(error)

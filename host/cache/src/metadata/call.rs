@@ -117,7 +117,7 @@ impl MetadataStore {
         Err(in_use.error(operation, reason))
     }
 
-    fn measure<T, E>(
+    pub(super) fn measure<T, E>(
         &self,
         operation: &'static str,
         call: impl FnOnce() -> Result<T, E>,

@@ -13,6 +13,7 @@ use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::lock;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -40,6 +41,7 @@ impl MetadataStore {
         Ok(MetadataStore {
             config,
             directory,
+            is_listening: AtomicBool::new(in_use.is_listening()),
             in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
@@ -58,11 +60,16 @@ impl MetadataStore {
         // Another driver may have other records: hits wait until these are reconciled. It is marked before, so that no hit reaches
         // empty records, and again after, because a reconciliation of the old ones may have ended in between.
         self.sync.mark_dirty();
-        *lock(&self.in_use) = Arc::new(InUse { driver, fallback: None });
+        self.set_in_use(&mut lock(&self.in_use), InUse { driver, fallback: None });
         self.sync.mark_dirty();
         self.breaker.reset();
         last_fallback::forget(&self.directory);
         Ok(())
+    }
+
+    fn set_in_use(&self, place: &mut Arc<InUse>, new: InUse) {
+        self.is_listening.store(new.is_listening(), Ordering::Relaxed);
+        *place = Arc::new(new);
     }
 
     /// The driver in use, and why if it is not the configured one.
@@ -143,7 +150,7 @@ impl MetadataStore {
             Ok(fallback) => {
                 self.breaker.reset();
                 self.metrics.counters().fallbacks += 1;
-                *in_use = Arc::new(fallback);
+                self.set_in_use(&mut in_use, fallback);
                 self.sync.mark_dirty();
                 true
             }

@@ -28,6 +28,11 @@ pub(crate) struct InUse {
 }
 
 impl InUse {
+    /// Whether the driver wants events or ticks.
+    pub fn is_listening(&self) -> bool {
+        self.driver.has_events() || self.driver.has_timer()
+    }
+
     /// The error of an operation in which this driver failed.
     pub fn error(&self, operation: &'static str, reason: impl Into<String>) -> Error {
         Error::Metadata { operation, driver: self.driver.name().to_owned(), reason: reason.into() }

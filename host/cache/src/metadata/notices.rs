@@ -1,13 +1,14 @@
 //! What a driver is told in addition to its records: events, and the ticks of its timer.
 //!
-//! Neither changes a record, so an error of the driver is only logged, and never fails a caller. A trap or an exceeded deadline counts
-//! against the driver like that of any other call.
+//! Neither changes a record. So a failure is not repeated, does not make the records dirty and fails no caller; it counts against
+//! the driver if it is a trap or an exceeded deadline.
 
-use super::classify::Idempotency;
+use super::breaker::FailureCost;
 use super::{DriverBudget, MetadataStore};
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{Event, ImageId, RemovalReason};
 use image_cache_store::sync::lock;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 /// Events for each call of the driver.
@@ -20,41 +21,60 @@ impl MetadataStore {
     }
 
     /// Tells the driver what happened, if it wants to know; `events` are made only then.
-    pub fn notify(&self, events: impl FnOnce() -> Vec<Event>) {
-        if !lock(&self.in_use).driver.has_events() {
+    pub fn notify(&self, budget: &DriverBudget, events: impl FnOnce() -> Vec<Event>) {
+        if !self.is_listening.load(Ordering::Relaxed) || !lock(&self.in_use).driver.has_events() {
             return;
         }
         for events in events().chunks(EVENTS_PER_CALL) {
-            self.tell("tell what happened", |driver| driver.notify(events));
+            self.tell("tell what happened", budget, |driver| driver.notify(events));
         }
     }
 
-    /// Tells the driver that images were removed, if it wants to know.
-    pub fn notify_removed(&self, ids: &[ImageId], reason: RemovalReason) {
+    /// The same for images that were removed for one reason.
+    pub fn notify_removed(
+        &self,
+        budget: &DriverBudget,
+        reason: RemovalReason,
+        ids: impl FnOnce() -> Vec<ImageId>,
+    ) {
         let at = SystemTime::now();
-        let removed = |id: &ImageId| Event::Removed { image_id: id.clone(), at, reason };
-        self.notify(|| ids.iter().map(removed).collect());
+        let removed = |image_id| Event::Removed { image_id, at, reason };
+        self.notify(budget, || ids().into_iter().map(removed).collect());
     }
 
-    /// Calls the driver's timer, if it has one and a second has passed since the last time.
+    /// Calls the driver's timer, if it has one and it is due.
     pub fn tick_if_due(&self) {
-        if lock(&self.in_use).driver.has_timer() && self.timer.take_due(Instant::now()) {
-            self.tell("tick", |driver| driver.tick(SystemTime::now()));
+        if self.is_listening.load(Ordering::Relaxed)
+            && lock(&self.in_use).driver.has_timer()
+            && self.timer.take_due(Instant::now())
+        {
+            let started = Instant::now();
+            let budget = DriverBudget::one_call();
+            self.tell("tick", &budget, |driver| driver.tick(SystemTime::now()));
+            self.timer.ended(started, Instant::now());
         }
     }
 
-    /// A call that is not repeated if it fails.
-    fn tell(&self, operation: &'static str, call: impl Fn(&Driver) -> Result<(), CallError>) {
-        let tell = |driver: &Driver| match call(driver) {
-            Err(CallError::Refused(error)) => {
-                tracing::debug!(%error, operation, "the driver returned an error");
-                Ok(())
+    /// One call, within the budget of the operation that it belongs to.
+    fn tell(
+        &self,
+        operation: &'static str,
+        budget: &DriverBudget,
+        call: impl Fn(&Driver) -> Result<(), CallError>,
+    ) {
+        let in_use = self.in_use();
+        let (started, most) = (Instant::now(), in_use.driver.end_of_call());
+        let told = self.measure(operation, || budget.run(&in_use.driver, &call));
+        match told {
+            Ok(()) => self.breaker.note_success(operation),
+            Err(error @ CallError::Failed(_)) => {
+                let was_slow = started.elapsed() * 2 > most.duration_since(started);
+                let cost = if was_slow { FailureCost::Double } else { FailureCost::Single };
+                self.note_failure(&in_use, operation, cost, error);
             }
-            told => told,
-        };
-        let told = self.call(operation, Idempotency::Never, &DriverBudget::one_call(), tell);
-        if let Err(error) = told {
-            tracing::debug!(%error, operation, "the driver was not told");
+            // What is wrong with the storage shows in the next call that needs it.
+            Err(error) => tracing::debug!(%error, operation, "the driver was not told"),
         }
+        // The operation ends at its next call if its budget is spent.
     }
 }

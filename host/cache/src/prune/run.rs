@@ -5,8 +5,10 @@ use crate::delete::{IMAGES_PER_LOCK, NotRemoved, Remove, RemovedImage, remove_ba
 use crate::error::{Error, Result};
 use crate::metadata::{Backoff, DriverBudget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, RemovalReason, Victim};
-use image_cache_store::{DeferredClose, Directory, names};
+use image_cache_store::{DeferredClose, Directory, Pins, names};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::time::SystemTime;
 
 /// Maximum number of victims per call; built-in drivers name more. A driver that must read all its records to select victims then
@@ -55,8 +57,10 @@ pub(super) struct PruneRun<'a, 's> {
     pub cached: CacheSize,
     /// Whether other processes changed the cache, so that its size must be counted again.
     is_stale: bool,
-    /// The cached images that an operator pinned.
-    pub pinned: Vec<ImageId>,
+    /// The pins, and the pinned images at the start of the run: all of them, and how many are cached.
+    pins: Pins<'a>,
+    pinned: Vec<ImageId>,
+    pinned_cached: u64,
     /// Images that must not be named again, with the reason if they are still cached.
     pub excluded: BTreeMap<ImageId, Option<String>>,
     /// Number of excluded images that were not cached.
@@ -69,17 +73,17 @@ pub(super) struct PruneRun<'a, 's> {
     failed_at: Option<CacheSize>,
 }
 
-/// The cached images that are pinned.
-fn pinned(inner: &CacheInner) -> Result<Vec<ImageId>> {
-    let pinned = inner.in_directory("read", names::PINS, inner.directory.pinned())?;
-    let mut cached = Vec::with_capacity(pinned.len());
-    for image in pinned {
-        let file = inner.directory.cached_file(&image.image_id);
-        if file.map_err(Error::image("examine", &image.image_id))?.is_some() {
-            cached.push(image.image_id);
-        }
+/// The pins, the pinned images, and how many of them are cached.
+fn read_pins(inner: &CacheInner) -> Result<(Pins<'_>, Vec<ImageId>, u64)> {
+    let pins = inner.in_directory("open", names::PINS, inner.directory.pins())?;
+    let pinned = inner.in_directory("read", names::PINS, pins.list(None, usize::MAX))?;
+    let pinned: Vec<ImageId> = pinned.into_iter().map(|image| image.image_id).collect();
+    let mut cached = 0;
+    for id in &pinned {
+        let file = inner.directory.cached_file(id).map_err(Error::image("examine", id))?;
+        cached += u64::from(file.is_some());
     }
-    Ok(cached)
+    Ok((pins, pinned, cached))
 }
 
 impl<'a, 's> PruneRun<'a, 's> {
@@ -95,6 +99,7 @@ impl<'a, 's> PruneRun<'a, 's> {
             inner.metadata.sync.mark_dirty();
             inner.reconcile();
         }
+        let (pins, pinned, pinned_cached) = read_pins(inner)?;
         Ok(PruneRun {
             inner,
             space,
@@ -103,7 +108,9 @@ impl<'a, 's> PruneRun<'a, 's> {
             pruned: Pruned::default(),
             cached,
             is_stale: false,
-            pinned: pinned(inner)?,
+            pins,
+            pinned,
+            pinned_cached,
             excluded: BTreeMap::new(),
             orphans: 0,
             failed_rounds: 0,
@@ -185,7 +192,18 @@ impl<'a, 's> PruneRun<'a, 's> {
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(IMAGES_PER_LOCK)];
             let within = (&mut *self.space, &self.budget);
-            let evict: (_, Remove<'_>) = (RemovalReason::Evicted, &Directory::evict);
+            // An image may have been pinned since the run began. This runs with the directory locked.
+            let (pins, has_looked) = (&self.pins, Cell::new(false));
+            let evict = |directory: &Directory, id: &ImageId| {
+                if !has_looked.replace(true) {
+                    pins.look()?;
+                }
+                match pins.protects(id)? {
+                    true => Err(io::Error::other("it is pinned")),
+                    false => directory.evict(id),
+                }
+            };
+            let evict: (_, Remove<'_>) = (RemovalReason::Evicted, &evict);
             let images = remove_batch(self.inner, batch, enough - freed, within, evict)?;
             rest = &rest[images.len()..];
             freed = freed.saturating_add(self.note_removed(images));
@@ -227,8 +245,8 @@ impl<'a, 's> PruneRun<'a, 's> {
         self.is_stale = true;
         if self.cached()?.images <= self.kept() {
             self.gave_up = None;
-            let pinned = self.pinned.len();
-            if pinned > 0 {
+            let pinned = self.pinned_cached;
+            if pinned > 0 && self.excluded.len() == self.orphans {
                 tracing::warn!(
                     pinned,
                     "the cache stays larger than its limits, because images are pinned: see `image-cache pin list`"
@@ -279,7 +297,7 @@ impl<'a, 's> PruneRun<'a, 's> {
     /// Number of images that are pinned, or that were named and are still cached.
     pub fn kept(&self) -> u64 {
         let excluded = self.excluded.len() - self.orphans;
-        (self.pinned.len() + excluded) as u64
+        self.pinned_cached + excluded as u64
     }
 
     /// Adds the results of removals; returns the evicted bytes.

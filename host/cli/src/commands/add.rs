@@ -93,7 +93,7 @@ fn answer<'a>(
                 Outcome::CacheFailed(failure) => Some(failure.name()),
                 _ => None,
             };
-            let (reason, text) = why_not_cached(cache, other);
+            let (reason, text) = why_not_cached(cache, image_id, other);
             let (cached, size, checksum, reason) = (false, None, None, Some(reason));
             return Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text));
         }
@@ -148,18 +148,17 @@ fn check_cached(expected: &Expected, cached: &CachedImage) -> anyhow::Result<()>
 }
 
 /// The reason in the output, and in the error.
-fn why_not_cached(cache: &ImageCache, outcome: Outcome) -> (&'static str, String) {
+fn why_not_cached(cache: &ImageCache, id: &str, outcome: Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::BeingCached => {
             ("being-cached", "another process is caching it; wait for that one".to_owned())
         }
-        Outcome::RefusedByDriver(reason) => {
-            let driver = cache.driver().name;
-            let text = match reason {
-                Some(reason) => format!("driver {driver} does not want it: {reason}"),
-                None => format!("driver {driver} does not want it; see the driver's options"),
-            };
-            ("refused-by-driver", text)
+        Outcome::RefusedByDriver(_) => {
+            let refusal = cache.last_refusal(id).ok().flatten();
+            (
+                "refused-by-driver",
+                refusal.unwrap_or_else(|| "the driver does not want it".to_owned()),
+            )
         }
         Outcome::CacheFailed(why) => ("cache-failed", format!("{why}; fix this and add it again")),
         other => ("unknown", format!("{other:?}")),

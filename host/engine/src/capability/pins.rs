@@ -31,10 +31,10 @@ impl PinnedImages {
         limit: u32,
     ) -> Result<Vec<wit::PinnedImage>, CapabilityError> {
         let Some(directory) = &self.directory else { return Ok(Vec::new()) };
-        let pinned = directory.pinned().map_err(|error| io_error(&error))?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX).min(MAX_PAGE);
-        let is_later = |one: &PinnedImage| after.is_none_or(|after| one.image_id.as_str() > after);
-        Ok(pinned.into_iter().filter(is_later).take(most).map(to_guest).collect())
+        let pinned = directory.pins().and_then(|pins| pins.list(after, most));
+        let pinned = pinned.map_err(|error| io_error(&error))?;
+        Ok(pinned.into_iter().map(to_guest).collect())
     }
 }
 

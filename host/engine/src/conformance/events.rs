@@ -29,6 +29,7 @@ fn events_of(name: &str, kind: RequestKind) -> Vec<Event> {
             duration: Duration::from_millis(250),
             requester: requester.clone(),
         },
+        Event::NotCached { image_id: id(name), at: at(2), bytes: 3, requester: requester.clone() },
         Event::Read { image_id: id(name), at: at(2), bytes: 10, requester },
     ];
     let removed = |reason| Event::Removed { image_id: id(name), at: at(3), reason };

@@ -52,7 +52,16 @@ impl InstanceTemplate {
         let unlinkable =
             |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
         let mut linker = Linker::new(component.engine());
-        link(&mut linker, &spec.config.grants).map_err(unlinkable)?;
+        let component_type = component.component_type();
+        let imports = |interface: &str| {
+            let of_ours = |name: &str| {
+                let name = name.strip_prefix("image-cache:driver/")?;
+                Some(name.split('@').next() == Some(interface))
+            };
+            let mut names = component_type.imports(component.engine());
+            names.any(|(name, _)| of_ours(name) == Some(true))
+        };
+        link(&mut linker, &spec.config.grants, imports).map_err(unlinkable)?;
         let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
         let exports = ExportIndices::new(&pre).map_err(unlinkable)?;
         Ok(InstanceTemplate { pre, exports, spec })

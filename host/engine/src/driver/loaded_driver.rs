@@ -89,6 +89,10 @@ impl Driver {
 
     /// Values that the driver counted and measured, for a service's metrics.
     pub fn metrics(&self) -> Vec<DriverMetric> {
+        // During a call, the slot is locked: this waits at most as long as a call.
+        let Some(_calling) = self.loaded.calling.lock_until(|| self.end_of_call()) else {
+            return Vec::new();
+        };
         let slot = self.slot();
         let state = slot.instance.as_ref().map(Instance::state).or(slot.idle.as_ref());
         state.map(|state| state.metrics.list()).unwrap_or_default()

@@ -82,7 +82,9 @@ pub async fn fetch(service: &Arc<Service>, id: &str) -> Result<(), String> {
     });
     match is_cached.await {
         Ok(true) => Ok(()),
-        Ok(false) => Err("the cache could not store it; the log states why".to_owned()),
+        Ok(false) => Err(refusal(service, id)
+            .await
+            .unwrap_or_else(|| "the cache could not store it; the log states why".to_owned())),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -106,8 +108,15 @@ fn target(service: &Service, id: &str) -> Result<String, String> {
 async fn bypass_reason(service: &Service, id: &str) -> String {
     match upstream_status(service, id).await {
         UpstreamStatus::Inactive(status) => format!("its status is {status}, not active"),
-        _ => "the cache does not store it: the upstream forbids it, the driver refuses it, or there is no room; the log states more".to_owned(),
+        _ => refusal(service, id).await.unwrap_or_else(|| {
+            "the cache does not store it: the upstream forbids it, or there is no room; the log states more".to_owned()
+        }),
     }
+}
+
+/// Why the driver refused the image, if it did.
+async fn refusal(service: &Service, id: &str) -> Option<String> {
+    service.run(id, |_, cache, image| cache.last_refusal(image)).await.ok().flatten()
 }
 
 /// Why the upstream did not provide a document.

@@ -46,8 +46,8 @@ impl BaseUrl {
         HeaderValue::from_str(host).map_err(|_| UpstreamError::Malformed)
     }
 
-    /// The scheme and the server.
-    pub fn server(&self) -> Uri {
+    /// The URL itself, whose scheme and authority name the server.
+    pub fn url(&self) -> Uri {
         self.url.clone()
     }
 

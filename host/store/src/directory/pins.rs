@@ -1,10 +1,11 @@
 //! Pins: images that an operator protects from eviction, as one small file for each pinned image.
 //!
 //! A file has a line for each pin: its name, a tab, and its end in microseconds since 1970, or `-`. A line that cannot be read
-//! counts as a pin without an end: an image that an operator protected must not be evicted because a file was damaged.
+//! counts as a pin without an end, and so does a damaged file: an image that an operator protected must not be evicted because a file was damaged.
 
 use super::{Directory, SmallFiles, names};
 use image_cache_model::{ImageId, hides, printable, system_time, timestamp};
+use std::cell::OnceCell;
 use std::io;
 use std::time::SystemTime;
 
@@ -45,6 +46,16 @@ impl PinnedImage {
 }
 
 impl Directory {
+    /// The pins of images. Pins that are added later, by this process or another, are seen too.
+    ///
+    /// # Errors
+    /// If their folder cannot be opened.
+    pub fn pins(&self) -> io::Result<Pins<'_>> {
+        let pins = Pins { directory: self, files: OnceCell::new() };
+        pins.look()?;
+        Ok(pins)
+    }
+
     /// Adds a pin, or replaces the image's pin of this name. It is on disk when this returns.
     ///
     /// # Errors
@@ -55,19 +66,7 @@ impl Directory {
             return Err(invalid(format!("the name of a pin has 1 to {MAX_NAME} printable bytes")));
         }
         let _lock = self.lock()?;
-        let files = self.pin_files()?;
-        let mut pins = load(&files, id.as_str(), SystemTime::now())?;
-        if pins.is_empty() && files.names()?.len() >= MAX_IMAGES {
-            return Err(invalid(format!(
-                "{MAX_IMAGES} images are pinned already; remove pins that are no longer needed"
-            )));
-        }
-        pins.retain(|known| known.name != pin.name);
-        if pins.len() >= MAX_PINS {
-            return Err(invalid(format!("the image has {MAX_PINS} pins already; remove one")));
-        }
-        pins.push(pin);
-        save(&files, id.as_str(), pins)
+        PinFiles(self.small_files(names::in_own(names::PINS))?).add(id, pin)
     }
 
     /// Removes the image's pin of this name, or all of its pins; returns the number of removed pins.
@@ -76,45 +75,139 @@ impl Directory {
     /// If the pins cannot be read or written.
     pub fn unpin(&self, id: &ImageId, name: Option<&str>) -> io::Result<usize> {
         let _lock = self.lock()?;
-        let files = self.pin_files()?;
-        let mut pins = load(&files, id.as_str(), SystemTime::now())?;
-        let before = pins.len();
-        pins.retain(|pin| name.is_some_and(|name| pin.name != name));
-        let removed = before - pins.len();
-        save(&files, id.as_str(), pins)?;
-        Ok(removed)
+        match self.existing_small_files(names::in_own(names::PINS))? {
+            Some(files) => PinFiles(files).remove(id, name),
+            None => Ok(0),
+        }
+    }
+}
+
+/// The pins of images, on disk.
+#[derive(Debug)]
+pub struct Pins<'a> {
+    directory: &'a Directory,
+    /// Empty while there was no pin yet.
+    files: OnceCell<SmallFiles>,
+}
+
+impl Pins<'_> {
+    /// Notices that the first pin was added. It is not in [`protects`](Self::protects), because that is asked for each image.
+    ///
+    /// # Errors
+    /// If the folder of the pins cannot be opened.
+    pub fn look(&self) -> io::Result<()> {
+        if self.files.get().is_none()
+            && let Some(files) = self.directory.existing_small_files(names::in_own(names::PINS))?
+        {
+            self.files.get_or_init(|| files);
+        }
+        Ok(())
     }
 
-    /// The pinned images, ascending by id. It does not lock the directory.
+    /// Whether the image has a pin that has not ended. While the directory is locked, none can be added.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn protects(&self, id: &ImageId) -> io::Result<bool> {
+        let Some(files) = self.files.get() else { return Ok(false) };
+        Ok(!load(files, id.as_str(), SystemTime::now())?.is_empty())
+    }
+
+    /// At most `limit` pinned images, ascending by id, after `after`. The directory need not be locked.
     ///
     /// # Errors
     /// If the pins cannot be read.
-    pub fn pinned(&self) -> io::Result<Vec<PinnedImage>> {
-        let (files, now) = (self.pin_files()?, SystemTime::now());
-        let mut pinned = Vec::new();
-        for name in files.names()? {
+    pub fn list(&self, after: Option<&str>, limit: usize) -> io::Result<Vec<PinnedImage>> {
+        let Some(files) = self.files.get() else { return Ok(Vec::new()) };
+        let mut names = files.names()?;
+        names.retain(|name| after.is_none_or(|after| name.as_str() > after));
+        names.sort_unstable();
+        let (now, mut pinned) = (SystemTime::now(), Vec::new());
+        for name in names {
+            if pinned.len() >= limit {
+                break;
+            }
             // An entry that is no image's is not one of ours.
-            let Ok(image_id) = self.image_id(&name) else { continue };
-            let pins = load(&files, &name, now)?;
+            let Ok(image_id) = name.parse() else { continue };
+            let pins = load(files, &name, now)?;
             if !pins.is_empty() {
                 pinned.push(PinnedImage { image_id, pins });
             }
         }
-        pinned.sort_unstable_by(|a, b| a.image_id.cmp(&b.image_id));
         Ok(pinned)
-    }
-
-    fn pin_files(&self) -> io::Result<SmallFiles> {
-        self.small_files(names::in_own(names::PINS))
     }
 }
 
-/// The pins of an image that have not ended at `now`.
-fn load(files: &SmallFiles, image: &str, now: SystemTime) -> io::Result<Vec<Pin>> {
-    let text = files.load(image)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let pins = text.lines().take(MAX_PINS).map(parse);
-    Ok(pins.filter(|pin| pin.until.is_none_or(|until| until > now)).collect())
+/// The files of pins, while the directory is locked.
+struct PinFiles(SmallFiles);
+
+impl PinFiles {
+    fn add(&self, id: &ImageId, pin: Pin) -> io::Result<()> {
+        let PinFiles(files) = self;
+        let now = SystemTime::now();
+        if !files.has(id.as_str())? && files.names()?.len() >= MAX_IMAGES {
+            self.remove_ended(now)?;
+            if files.names()?.len() >= MAX_IMAGES {
+                return Err(invalid(format!(
+                    "{MAX_IMAGES} images are pinned already; remove pins that are no longer needed"
+                )));
+            }
+        }
+        let mut pins = load(files, id.as_str(), now)?;
+        pins.retain(|known| known.name != pin.name);
+        if pins.len() >= MAX_PINS {
+            return Err(invalid(format!("the image has {MAX_PINS} pins already; remove one")));
+        }
+        pins.push(pin);
+        save(files, id.as_str(), pins)
+    }
+
+    fn remove(&self, id: &ImageId, name: Option<&str>) -> io::Result<usize> {
+        let PinFiles(files) = self;
+        let mut pins = load(files, id.as_str(), SystemTime::now())?;
+        let before = pins.len();
+        pins.retain(|pin| name.is_some_and(|name| pin.name != name));
+        let removed = before - pins.len();
+        if removed > 0 {
+            save(files, id.as_str(), pins)?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the files of images whose pins have all ended.
+    fn remove_ended(&self, now: SystemTime) -> io::Result<()> {
+        let PinFiles(files) = self;
+        for name in files.names()? {
+            if load(files, &name, now)?.is_empty() {
+                files.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pins of an image that have not ended at `now`. An entry that cannot be read as a file counts as a pin.
+fn load(files: &SmallFiles, name: &str, now: SystemTime) -> io::Result<Vec<Pin>> {
+    match files.load(name)? {
+        Some(text) => Ok(parse(&text, now)),
+        None if files.has(name)? => Ok(vec![damaged()]),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The pin that stands for a damaged file.
+fn damaged() -> Pin {
+    Pin { name: "damaged".into(), until: None }
+}
+
+/// The pins in a file that have not ended at `now`. An empty file is damaged: a file without pins is removed.
+fn parse(text: &[u8], now: SystemTime) -> Vec<Pin> {
+    let text = String::from_utf8_lossy(text);
+    if text.trim().is_empty() {
+        return vec![damaged()];
+    }
+    let pins = text.lines().take(MAX_PINS).map(parse_line);
+    pins.filter(|pin| pin.until.is_none_or(|until| until > now)).collect()
 }
 
 /// Writes the pins of an image; without pins, removes the file.
@@ -130,7 +223,7 @@ fn save(files: &SmallFiles, image: &str, mut pins: Vec<Pin>) -> io::Result<()> {
     files.save_to_disk(image, pins.iter().map(line).collect::<String>().as_bytes())
 }
 
-fn parse(line: &str) -> Pin {
+fn parse_line(line: &str) -> Pin {
     let (name, until) = line.split_once('\t').unwrap_or((line, ENDLESS));
     Pin { name: printable(name, MAX_NAME), until: until.parse().ok().map(system_time) }
 }
@@ -159,7 +252,8 @@ mod tests {
     }
 
     fn names_of(directory: &Directory) -> Vec<(String, Vec<String>)> {
-        let pinned = directory.pinned().expect("they are read");
+        let pins = directory.pins().expect("they open");
+        let pinned = pins.list(None, usize::MAX).expect("they are read");
         let names = |one: PinnedImage| {
             (one.image_id.to_string(), one.pins.into_iter().map(|pin| pin.name).collect())
         };
@@ -190,11 +284,13 @@ mod tests {
         directory.pin(&id("a"), pin("past", Some(past))).expect("it is pinned");
         assert_eq!(names_of(&directory), []);
         directory.pin(&id("a"), pin("soon", Some(soon))).expect("it is pinned");
-        let pinned = directory.pinned().expect("they are read");
+        let pins = directory.pins().expect("they open");
+        let pinned = pins.list(None, usize::MAX).expect("they are read");
         assert_eq!(pinned[0].pins.len(), 1);
         assert_eq!(pinned[0].until().map(timestamp), Some(timestamp(soon)));
         directory.pin(&id("a"), pin("endless", None)).expect("it is pinned");
-        assert_eq!(directory.pinned().expect("they are read")[0].until(), None);
+        let pinned = pins.list(None, usize::MAX).expect("they are read");
+        assert_eq!(pinned[0].until(), None);
     }
 
     #[test]
@@ -205,7 +301,24 @@ mod tests {
         }
         assert_eq!(names_of(&directory), []);
         let path = place.path().join(names::PINS).join("a");
-        std::fs::write(path, b"half a li\xff").expect("it can be written");
-        assert_eq!(names_of(&directory).len(), 1);
+        for damage in [&b"half a li\xff"[..], b"", &[b'x'; 2 << 20]] {
+            std::fs::write(&path, damage).expect("it can be written");
+            assert_eq!(names_of(&directory).len(), 1);
+        }
+        assert_eq!(directory.unpin(&id("a"), None).expect("it is removed"), 1);
+        assert_eq!(names_of(&directory), []);
+    }
+
+    #[test]
+    fn pins_that_have_ended_make_room_for_others() {
+        let (place, directory) = cache();
+        directory.pin(&id("first"), pin("endless", None)).expect("it is pinned");
+        let folder = place.path().join(names::PINS);
+        for number in 1..MAX_IMAGES {
+            std::fs::write(folder.join(format!("ended-{number}")), b"a\t1\n").expect("written");
+        }
+        directory.pin(&id("last"), pin("endless", None)).expect("there is room");
+        let files = std::fs::read_dir(folder).expect("it is read").count();
+        assert_eq!((files, names_of(&directory).len()), (2, 2));
     }
 }

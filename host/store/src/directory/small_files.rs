@@ -4,8 +4,10 @@ use super::opening::make;
 use super::owner::Owner;
 use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, names, unlink};
+use cap_fs_ext::DirExt;
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -47,6 +49,15 @@ impl Directory {
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
         SmallFiles::open(&self.own, &self.path_of(names::OWN), name, self.owner)
     }
+
+    /// The same folder if it exists.
+    pub(super) fn existing_small_files(&self, name: &str) -> io::Result<Option<SmallFiles>> {
+        let path = self.path_of(names::OWN).join(single_component(name)?);
+        match self.own.open_dir_nofollow(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            dir => SmallFiles::of(dir, &self.own, path, self.owner).map(Some),
+        }
+    }
 }
 
 impl SmallFiles {
@@ -62,8 +73,18 @@ impl SmallFiles {
     }
 
     fn open(parent: &Dir, path: &Path, name: &str, owner: Owner) -> io::Result<SmallFiles> {
-        let path = path.join(single_component(name)?);
-        let dir = make(parent, name, owner).map_err(|error| {
+        let dir = make(parent, single_component(name)?, owner);
+        SmallFiles::of(dir, parent, path.join(name), owner)
+    }
+
+    fn of(
+        dir: io::Result<Dir>,
+        parent: &Dir,
+        path: PathBuf,
+        owner: Owner,
+    ) -> io::Result<SmallFiles> {
+        let dir = dir.map_err(|error| {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
             let why = match is_other(parent, name) {
                 true => "; remove the entry of this name",
                 false => "",
@@ -94,6 +115,15 @@ impl SmallFiles {
             self.warn(name, "it is too large");
         }
         Ok(bytes)
+    }
+
+    /// Whether there is an entry of this name, of any kind.
+    pub(super) fn has(&self, name: &str) -> io::Result<bool> {
+        match self.dir.symlink_metadata(file_name(name)?) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a file, and replaces an existing one.

@@ -84,6 +84,10 @@ impl EventListener for Listener {
                     metrics::add_to_counter("fetched_bytes", &labels, fetched.bytes);
                     metrics::set_gauge("fetch_micros", &[], fetched.duration as f64);
                 }
+                Event::NotCached(failed) => {
+                    let labels = requester(&failed.requester);
+                    metrics::add_to_counter("not_cached_bytes", &labels, failed.bytes);
+                }
                 Event::Removed(removed) => {
                     let reason = match removed.reason {
                         RemovalReason::Evicted => "evicted",

@@ -49,6 +49,22 @@ pub fn names_one_victim_at_a_time_without_hurry(harness: Harness) -> Tested {
     harness.assert_cache_works(&cache)
 }
 
+/// The same for a driver that is told of removed images.
+pub fn is_told_without_hurry(harness: Harness) -> Tested {
+    let harness = harness.with_long_deadlines().with(|driver| {
+        driver.grants.insert(image_cache::Grant::Sql);
+    });
+    let cache = harness.open();
+    for n in 0..500 {
+        fill(&cache, &format!("image-{n:03}"), &bytes(1, 1000));
+    }
+    let begun = Instant::now();
+    assert_eq!(cache.delete_all_cached_images()?, 500);
+    assert!(begun.elapsed() < 5 * BUDGET, "deleting took {:?}", begun.elapsed());
+    assert_fell_back(&cache, TRIED, &["all its calls together took more than 10."]);
+    harness.assert_cache_works(&cache)
+}
+
 /// If no bytes are needed, no image that was just published is evicted, and half of the cache stays; if bytes are needed, no more
 /// images are evicted than necessary.
 pub fn names_every_image_as_victim(harness: Harness) -> Tested {

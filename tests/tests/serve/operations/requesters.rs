@@ -70,9 +70,28 @@ fn a_tenant_above_its_quota_is_served_and_the_log_says_why_nothing_is_cached() -
     assert!(ask("two", "a")?.body == bytes(2, 10_000), "the client gets its bytes");
     assert_eq!(service.cached(), ["one"]);
     assert!(service.logs("the tenant uses 10000 of 15000 bytes"), "{}", service.log());
-    let refusals = r#"image_cache_driver_metric_quota_refusals_total{tenant="a",driver="quota"}"#;
+    let refusals =
+        r#"image_cache_driver_metric_quota_refusals_total{tenant="others",driver="quota"}"#;
     assert_eq!(service.number(refusals), Some(1.0));
     assert!(ask("two", "b")?.body == bytes(2, 10_000));
     assert!(until(|| service.cached() == ["one", "two"]));
+    Ok(())
+}
+
+#[test]
+fn the_prefetcher_states_why_the_driver_refuses_an_image() -> Tested {
+    let setup = Setup::new();
+    let origin = GlanceOrigin::start();
+    origin.put("queued", bytes(1, 10_000));
+    setup.run(&["queue", "add", "queued"])?;
+    let config = configuration("listener", env!("GUEST_LISTENER"), "refuse-from = \"1000\"");
+    let service = start(&setup, &origin, &config)?;
+    let reason = || {
+        let state = service.look("/prefetch");
+        state["failed"][0]["reason"].as_str().map(str::to_owned)
+    };
+    assert!(until(|| reason().is_some()), "{}", service.log());
+    let words = "driver listener does not want it: 10000 bytes are 9001 too many";
+    assert!(reason().is_some_and(|reason| reason.contains(words)), "{:?}", reason());
     Ok(())
 }

@@ -17,17 +17,30 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-/// Links the interfaces that a driver was granted, and those that every driver has.
-pub fn link(linker: &mut Linker<HostState>, grants: &BTreeSet<Grant>) -> wasmtime::Result<()> {
+/// Links the interfaces that a driver was granted, and those that every driver has. What only some drivers use is linked if the
+/// driver imports it: linking takes longer than the start of a driver's instance.
+pub fn link(
+    linker: &mut Linker<HostState>,
+    grants: &BTreeSet<Grant>,
+    imports: impl Fn(&str) -> bool,
+) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    capacity::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    pins::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-    metrics::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    if imports("capacity") {
+        capacity::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    }
+    if imports("pins") {
+        pins::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    }
+    if imports("metrics") {
+        metrics::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+    }
     for grant in grants {
         match grant {
             Grant::Sql => {
                 sql::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
-                transactions::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+                if imports("transactions") {
+                    transactions::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+                }
             }
             Grant::Attributes => attributes::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
             Grant::Files => files::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,

@@ -134,6 +134,14 @@ fn event_to_guest(event: &Event) -> events::Event {
                 requester: requester_to_guest(requester),
             })
         }
+        Event::NotCached { image_id, at, bytes, requester } => {
+            events::Event::NotCached(events::NotCached {
+                image_id: image_id.as_str().to_owned(),
+                at: timestamp(*at),
+                bytes: *bytes,
+                requester: requester_to_guest(requester),
+            })
+        }
         Event::Removed { image_id, at, reason } => events::Event::Removed(events::Removed {
             image_id: image_id.as_str().to_owned(),
             at: timestamp(*at),
