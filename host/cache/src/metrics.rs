@@ -105,7 +105,11 @@ impl CacheMetrics {
     /// Counts one call of the driver.
     pub fn record_call(&self, operation: &'static str, took: Duration, failed: bool) {
         let calls = &mut self.counters().driver_calls;
-        let at = match calls.iter().position(|known| known.operation == operation) {
+        // The same text is usually the same constant.
+        let is_same = |known: &DriverCalls| std::ptr::eq(known.operation, operation);
+        let has_text = |known: &DriverCalls| known.operation == operation;
+        let known = calls.iter().position(is_same).or_else(|| calls.iter().position(has_text));
+        let at = match known {
             Some(at) => at,
             None => {
                 calls.push(DriverCalls { operation, ..DriverCalls::default() });

@@ -38,9 +38,13 @@ impl PendingHit {
         bytes: u64,
         requester: &Requester,
     ) -> Self {
-        let (inner, image_id) = (Arc::clone(inner), image_id.clone());
-        let (file, requester) = (Arc::downgrade(file), requester.clone());
-        PendingHit { inner, image_id, file, bytes, requester }
+        PendingHit {
+            inner: Arc::clone(inner),
+            image_id: image_id.clone(),
+            file: Arc::downgrade(file),
+            bytes,
+            requester: requester.clone(),
+        }
     }
 
     /// The same hit of a read of so many bytes.

@@ -300,7 +300,9 @@ mod tests {
             assert!(directory.pin(&id("a"), pin(name, None)).is_err(), "{name:?}");
         }
         assert_eq!(names_of(&directory), []);
-        let path = place.path().join(names::PINS).join("a");
+        let folder = place.path().join(names::PINS);
+        std::fs::create_dir(&folder).expect("it can be made");
+        let path = folder.join("a");
         for damage in [&b"half a li\xff"[..], b"", &[b'x'; 2 << 20]] {
             std::fs::write(&path, damage).expect("it can be written");
             assert_eq!(names_of(&directory).len(), 1);

@@ -5,6 +5,7 @@ use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::capability::images::OpenImage;
 use crate::driver::convert;
 use crate::driver::error::CallError;
+use crate::driver::exports::Exports;
 use crate::driver::host_state::HostState;
 use image_cache_model::{
     CacheSize, CachedImage, Eviction, Hit, ImageId, Leftover, Victim, timestamp,
@@ -51,13 +52,14 @@ impl Driver {
     ) -> Result<(), CallError> {
         let hits = convert::hits_to_guest(hits);
         let lent = opened.filter(|_| self.loaded.template.sees_files()).cloned();
-        let work = |guest: &Guest, store: &mut Store<HostState>| {
+        // Not through `call`: this is the most frequent call.
+        let work = |exports: &Exports, store: &mut Store<HostState>| {
             if let Some((cache, lent)) = store.data_mut().cache.as_mut().zip(lent) {
                 cache.images.reuse_open_file(lent);
             }
-            guest.call_record_hits(store, &hits)
+            exports.driver().call_record_hits(store, &hits)
         };
-        self.call("record-hits", work, Ok)
+        self.call_export("record-hits", work, Ok)
     }
 
     /// Removes records; images without a record are ignored.
