@@ -40,7 +40,12 @@ const SIZE: &str = "SELECT count(*), total(size) FROM images";
 /// `last_accessed`, `last_modified` (microseconds since 1970) and `checksum`. Needs the grant `sql`.
 ///
 /// Each function of [`Driver`](crate::Driver) that uses records has a counterpart here, so that a driver contains only its
-/// policy; the [crate's documentation](crate) has an example. A driver that needs more data creates its own tables in addition.
+/// policy; the [crate's documentation](crate) has an example. A driver that needs more data creates its own tables in addition, or adds
+/// columns to this one, which `victims` can then sort by:
+/// `ALTER TABLE images ADD COLUMN previous INTEGER NOT NULL DEFAULT 0`, in one `execute_all` with `PRAGMA user_version = 1`, after it
+/// read that version as 0. If several processes do that at the same time, one of them gets an error: it reads the version again. A
+/// record that is written again has the defaults in such columns. For caches of many thousand images, create an index for the order of
+/// `victims`.
 pub struct SqlRecords {
     _opened: (),
 }

@@ -8,7 +8,7 @@ use crate::{
 /// A driver whose records are [`SqlRecords`]. Whoever implements it has implemented [`Driver`], so name the type to
 /// [`export_driver!`](crate::export_driver). By default it admits every image and evicts the least recently accessed first.
 ///
-/// Implement [`Driver`] itself if the records are kept elsewhere, or if hits and leftovers need more than counting.
+/// Implement [`Driver`] itself if the records are kept elsewhere, or if leftovers need a policy of their own.
 pub trait SqlDriver: Sized + 'static {
     /// As [`Driver::describe`].
     fn describe() -> Description;
@@ -33,6 +33,11 @@ pub trait SqlDriver: Sized + 'static {
     /// As [`Driver::record_cached`].
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
         self.records().record(image)
+    }
+
+    /// As [`Driver::record_hits`].
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        self.records().count(hits)
     }
 
     /// As [`Driver::forget`].
@@ -70,7 +75,7 @@ impl<D: SqlDriver> Driver for D {
     }
 
     fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
-        self.records().count(hits)
+        SqlDriver::record_hits(self, hits)
     }
 
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {

@@ -105,7 +105,7 @@ impl<D: Driver> TestHost<D> {
     /// Counts a hit.
     pub fn hit(&mut self, image_id: &str) -> Result<(), Error> {
         self.advance(Duration::from_secs(1));
-        self.driver.record_hits(vec![Hit { image_id: image_id.into(), at: self.now }])
+        Driver::record_hits(&mut self.driver, vec![Hit { image_id: image_id.into(), at: self.now }])
     }
 
     /// The ids of the victims for this number of bytes, in order; nothing is evicted. 0 asks for those of the policy's own.

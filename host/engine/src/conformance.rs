@@ -186,6 +186,7 @@ macro_rules! for_each_conformance_case {
                 victims_are_cached_images_each_named_once
                 victims_have_the_sizes_of_their_records
                 excluded_images_are_never_victims
+                pinned_images_are_never_victims
                 an_unknown_image_may_be_excluded
                 there_are_no_more_victims_than_the_limit
                 victims_cover_the_bytes_needed

@@ -30,22 +30,26 @@ impl SqlDriver for LeastOftenRead {
         &mut self.records
     }
 
-    fn is_cacheable(&mut self, _: String, size: Option<u64>, _now: u64) -> Result<bool, Error> {
-        Ok(admits(self.largest, size))
-    }
-
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         self.records
             .victims(request, "hits, last_accessed, image_id")
     }
 }
 
-/// Whether an image of this size may be cached. An image of unknown size may be cached.
-fn admits(largest: u64, size: Option<u64>) -> bool {
-    size.is_none_or(|size| size <= largest)
+impl AdmissionPolicy for LeastOftenRead {
+    /// If the size is not known yet, the host asks again when it is.
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        let largest = self.largest;
+        Ok(match request.size {
+            Some(size) if size > largest => Decision::Refuse(format!(
+                "it has {size} bytes, and the option largest is {largest}"
+            )),
+            _ => Decision::Admit,
+        })
+    }
 }
 
-export_driver!(LeastOftenRead);
+export_driver!(LeastOftenRead, admission);
 
 #[cfg(test)]
 mod tests {
@@ -55,9 +59,14 @@ mod tests {
     #[test]
     fn only_images_known_to_be_too_large_are_refused() {
         let mut host = TestHost::<LeastOftenRead>::start(&[("largest", "10")]).expect("it starts");
-        assert_eq!(host.admits("a", Some(10)), Ok(true));
-        assert_eq!(host.admits("a", None), Ok(true));
-        assert_eq!(host.admits("a", Some(11)), Ok(false));
+        let client = || Requester {
+            kind: RequestKind::Client,
+            tenant: None,
+        };
+        assert_eq!(host.admit("a", Some(10), client()), Ok(Decision::Admit));
+        assert_eq!(host.admit("a", None, client()), Ok(Decision::Admit));
+        let refused = host.admit("a", Some(11), client());
+        assert!(matches!(refused, Ok(Decision::Refuse(_))), "{refused:?}");
     }
 
     #[test]

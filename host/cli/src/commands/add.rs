@@ -45,6 +45,9 @@ struct AddAnswer<'a> {
     /// Why the cache failed, if that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'static str>,
+    /// The driver's reason, if it refused the image and named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
 }
 
 pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
@@ -93,9 +96,14 @@ fn answer<'a>(
                 Outcome::CacheFailed(failure) => Some(failure.name()),
                 _ => None,
             };
+            let refusal = match &other {
+                Outcome::RefusedByDriver(reason) => reason.clone(),
+                _ => None,
+            };
             let (reason, text) = why_not_cached(cache, image_id, other);
             let (cached, size, checksum, reason) = (false, None, None, Some(reason));
-            return Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text));
+            let answer = AddAnswer { image_id, cached, size, checksum, reason, failure, refusal };
+            return Ok((answer, text));
         }
     };
     // The image may have been removed since, or its record may be missing: the file's size is still correct.
@@ -111,7 +119,9 @@ fn answer<'a>(
         None => "cached",
     };
     let (cached, failure) = (true, None);
-    Ok((AddAnswer { image_id, cached, size, checksum, reason, failure }, text.to_owned()))
+    let refusal = None;
+    let answer = AddAnswer { image_id, cached, size, checksum, reason, failure, refusal };
+    Ok((answer, text.to_owned()))
 }
 
 /// A source of unknown size must have bytes: an empty pipe is more often a failed command than an empty image.

@@ -96,7 +96,8 @@ fn one_case_can_be_run_and_all_are_listed() {
     assert_eq!(listed.iter().map(|case| &case["name"]).collect::<Vec<_>>(), names);
     assert_eq!(listed.iter().filter(|case| case["lru"] == true).count(), LRU_CASES.len());
     let one = bare()
-        .args(["driver", "check", "sqlite", "--case", CASES[3].name, "--case", LRU_CASES[0].name])
+        .args(["driver", "check", "sqlite", "--case", &CASES[3].sentence()])
+        .args(["--case", LRU_CASES[0].name])
         .args(["--format", "json"])
         .answer()
         .json();

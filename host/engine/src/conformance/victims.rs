@@ -1,9 +1,10 @@
 //! Victims: whatever the policy, they are cached images that may be evicted, and they are sufficient.
 
-use super::failure::{Verdict, equal, holds};
+use super::failure::{Verdict, cannot, equal, holds};
 use super::fixture::Fixture;
-use super::images::{at, image, image_accessed};
+use super::images::{at, id, image, image_accessed};
 use image_cache_model::{CacheSize, CachedImage, Victim};
+use image_cache_store::Pin;
 use std::collections::BTreeSet;
 
 /// More than the number of these records.
@@ -110,6 +111,22 @@ pub(super) fn excluded_images_are_never_victims(fixture: Fixture) -> Verdict {
     equal("all others", &fixture.victims(u64::MAX, &excluded, MANY)?.len(), &7)?;
     let all: Vec<&str> = images.iter().map(|image| image.image_id.as_str()).collect();
     equal("victims where all are excluded", &fixture.victims(u64::MAX, &all, MANY)?, &Vec::new())
+}
+
+pub(super) fn pinned_images_are_never_victims(fixture: Fixture) -> Verdict {
+    let images = with_ten(&fixture)?;
+    let pinned = ["image-02", "image-09", "not-cached"];
+    for name in pinned {
+        let pin = Pin { name: "operator".into(), until: None };
+        let added = fixture.directory.pin(&id(name), pin);
+        added.map_err(|error| cannot("pin", &fixture.directory.path().join(name), &error))?;
+    }
+    // The host excludes them; a driver may also list them.
+    let victims = fixture.victims(u64::MAX, &pinned, MANY)?;
+    distinct_among(&victims, &images)?;
+    let wrong = victims.iter().find(|victim| pinned.contains(&victim.image_id.as_str()));
+    equal("a pinned victim", &wrong, &None)?;
+    equal("all others", &victims.len(), &8)
 }
 
 pub(super) fn an_unknown_image_may_be_excluded(fixture: Fixture) -> Verdict {

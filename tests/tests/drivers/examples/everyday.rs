@@ -27,6 +27,27 @@ fn quota_serves_an_operator() -> Tested {
     serves(&QUOTA)
 }
 
+/// The reason of a refusal is in the error and in the answer.
+#[test]
+fn quota_refuses_an_operators_tenant_with_a_reason() -> Tested {
+    let Some(shell) = Shell::new(&QUOTA)? else { return Ok(()) };
+    let (config, source) =
+        (shell.directory.path().join("cache.toml"), shell.directory.path().join("one.img"));
+    let with_quota = fs::read_to_string(&config)? + "options = { default-quota = \"1000\" }\n";
+    fs::write(&config, with_quota)?;
+    fs::write(&source, bytes(1, 2000))?;
+    let mut command = Command::new(&shell.binary);
+    command.arg("--config").arg(&config).args(["--format", "json", "add", "one"]).arg(&source);
+    let output = command.args(["--tenant", "a"]).stdin(Stdio::null()).output()?;
+    let reason = "the tenant uses 0 of 1000 bytes, and the image has 2000";
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((output.status.code(), &answer["refusal"]), (Some(1), &Value::from(reason)));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let words = format!("image one is not cached: driver quota does not want it: {reason}");
+    assert!(said.contains(&words), "{said}");
+    Ok(())
+}
+
 #[test]
 fn expiry_serves_an_operator() -> Tested {
     serves(&EXPIRY)

@@ -32,6 +32,8 @@ fn case_named(name: &str) -> Result<&'static Case, String> {
     let mut all = CASES.iter().chain(LRU_CASES);
     let unknown =
         || "no case has this name; `image-cache driver check --list` shows all".to_owned();
+    // The output shows the names in words.
+    let name = name.trim().replace(' ', "_");
     all.find(|case| case.name == name).ok_or_else(unknown)
 }
 
