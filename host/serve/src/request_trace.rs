@@ -26,6 +26,10 @@ const MAX_TARGET: usize = 4096;
 /// How much of the end of an existing trace is searched for the end of its last line, in bytes.
 const MAX_LINE: u64 = 64 << 10;
 
+/// How long requests are gathered: a writer that waited for each would have to be woken by each, which costs the request more than
+/// its copy.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// How long a request stays in memory.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
@@ -138,7 +142,12 @@ fn write(
     let mut flush_at = Instant::now() + FLUSH_EVERY;
     loop {
         match requests.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
-            Ok(request) => file.write_all(request.line(is_hashed).as_bytes())?,
+            Ok(request) => {
+                for request in std::iter::once(request).chain(requests.try_iter()) {
+                    file.write_all(request.line(is_hashed).as_bytes())?;
+                }
+                std::thread::sleep(GATHER);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return file.flush(),
         }
