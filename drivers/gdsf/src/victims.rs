@@ -2,6 +2,7 @@
 
 use crate::statements::{integer, number, statement};
 use image_cache_driver_sdk::prelude::*;
+use image_cache_driver_sdk::rows_for;
 use std::collections::HashSet;
 
 /// Rows in one page.
@@ -17,13 +18,14 @@ pub fn select(
     request: Eviction,
     mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
+    let page = rows_for(&request, PAGE);
     let exclude: HashSet<String> = request.exclude.into_iter().collect();
     let (mut victims, mut freed) = (Vec::new(), 0u64);
     let mut place = vec![Value::Real(-1.0), Value::Integer(0), Value::Text(String::new())];
     loop {
-        place.push(integer(PAGE.into()));
+        place.push(integer(page.into()));
         let rows = query(&statement(LOWEST, place))?;
-        let full = rows.len() == PAGE as usize;
+        let full = rows.len() == page as usize;
         let last = rows.last().map(|row| row[..row.len().min(3)].to_vec());
         for row in rows {
             if freed >= request.bytes_needed || victims.len() >= request.limit as usize {

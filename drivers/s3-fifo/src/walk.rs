@@ -10,9 +10,11 @@ pub const USES_TO_MOVE: u8 = 2;
 /// Entries that went round, at most, so that an instance has enough memory: then the next one is evicted although it was used.
 const MAX_TAIL: usize = 100_000;
 
-/// Entries in the first page of a queue, and in each further one: most evictions need only a few.
-const FIRST_PAGE: u32 = 32;
+/// Entries in the first page of a queue, and at most in a page; each is so many times as long as the one before. Most evictions
+/// need only a few, and an entry that is not needed costs as much as one that is.
+const FIRST_PAGE: u32 = 4;
 const PAGE: u32 = 2000;
+const GROWTH: u32 = 4;
 
 /// An image in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +56,8 @@ impl Unread {
     {
         if self.page.is_empty() && self.limit > 0 {
             let page = query(self.is_main, self.after, self.limit)?;
-            self.limit = if page.len() < self.limit as usize { 0 } else { PAGE };
+            let is_last = page.len() < self.limit as usize;
+            self.limit = if is_last { 0 } else { (self.limit * GROWTH).min(PAGE) };
             self.after = page.last().map_or(self.after, |last| last.place);
             self.page = page.into();
         }

@@ -44,7 +44,7 @@ pub use hits::{ImageHits, hits_by_image};
 pub use lru::LruSelector;
 pub use optional::{AdmissionPolicy, EventListener, Timer};
 pub use options::Options;
-pub use records::SqlRecords;
+pub use records::{SqlRecords, rows_for};
 pub use sql_driver::SqlDriver;
 
 /// The code that `wit-bindgen` generates from the WIT package; use the re-exports instead.

@@ -155,14 +155,22 @@ fn delete(image_ids: &[String]) -> Vec<Statement> {
     image_ids.chunks(IDS_PER_DELETE).map(some).collect()
 }
 
+/// The rows to read first for a request of victims: as many as it can need if it is for few victims, and never more than `most`. A
+/// row that is not needed costs about as much as the rest of a query.
+pub fn rows_for(request: &Eviction, most: u32) -> u32 {
+    let excluded = u32::try_from(request.exclude.len()).unwrap_or(u32::MAX);
+    request.limit.saturating_add(excluded).clamp(1, most)
+}
+
 /// Reads rows of id and size, in eviction order, as far as necessary.
 fn select(
     request: Eviction,
     mut query: impl FnMut(u32, u64) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
+    let first_page = rows_for(&request, FIRST_VICTIMS);
     let exclude: HashSet<String> = request.exclude.into_iter().collect();
     let (mut victims, mut bytes) = (Vec::new(), 0u64);
-    let (mut limit, mut offset) = (FIRST_VICTIMS, 0);
+    let (mut limit, mut offset) = (first_page, 0);
     let enough = |victims: &Vec<Victim>, bytes| {
         bytes >= request.bytes_needed || victims.len() >= request.limit as usize
     };

@@ -1,10 +1,11 @@
 //! The order of eviction, read page by page without a change: what the hand would evict if nothing was used meanwhile.
 
 use image_cache_driver_sdk::prelude::*;
+use image_cache_driver_sdk::rows_for;
 use std::collections::HashSet;
 
 /// Rows in one page.
-const PAGE: i64 = 200;
+const PAGE: u32 = 200;
 
 const HAND: &str = "SELECT place FROM hand";
 
@@ -22,6 +23,7 @@ pub fn select(
         Some([Value::Integer(place)]) => *place,
         _ => 0,
     };
+    let page = rows_for(&request, PAGE);
     let exclude: HashSet<String> = request.exclude.into_iter().collect();
     let (mut victims, mut bytes) = (Vec::new(), 0u64);
     for (used, from, to) in [(0, hand, i64::MAX), (0, 0, hand), (1, hand, i64::MAX), (1, 0, hand)] {
@@ -30,9 +32,9 @@ pub fn select(
             if bytes >= request.bytes_needed || victims.len() >= request.limit as usize {
                 return Ok(victims);
             }
-            let parameters = [used, from, to, PAGE].map(Value::Integer).to_vec();
+            let parameters = [used, from, to, page.into()].map(Value::Integer).to_vec();
             let rows = query(&Statement { sql: STRETCH.into(), parameters })?;
-            let is_last = rows.len() < PAGE as usize;
+            let is_last = rows.len() < page as usize;
             for row in rows {
                 let [Value::Integer(place), Value::Text(image_id), Value::Integer(size)] =
                     row.as_slice()

@@ -3,6 +3,7 @@
 use crate::record::{image_id, integer, whole};
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
+use image_cache_driver_sdk::rows_for;
 use std::collections::HashSet;
 
 /// Rows in the first page: most evictions need only a few.
@@ -27,10 +28,11 @@ pub fn select(
     request: Eviction,
     mut query: impl FnMut(Select) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
+    let first_page = rows_for(&request, FIRST_PAGE);
     let mut chosen = Chosen::new(request);
     for rest in [NEVER_ACCESSED, ACCESSED] {
         let mut place = (Value::Real(f64::MIN), Value::Text(String::new()));
-        let mut page = FIRST_PAGE;
+        let mut page = first_page;
         while !chosen.enough() {
             let parameters = vec![place.0, place.1, integer(page.into())];
             let rows = query(Select { columns: COLUMNS, rest, parameters })?;
