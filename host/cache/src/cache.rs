@@ -257,7 +257,7 @@ impl ImageCache {
     }
 
     /// Evicts in the driver's order until the cache is within `image_cache_max_size` and `image_cache_max_images`. Images that
-    /// are being read stay, and the result lists them.
+    /// are being read stay, and the result lists them; pinned images stay, too.
     pub fn prune(&self) -> Result<Pruned> {
         crate::prune::prune(&self.inner)
     }
