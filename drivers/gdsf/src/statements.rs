@@ -55,10 +55,10 @@ pub fn insert(image: CachedImage, goal: Goal) -> Statement {
     );
     let row = vec![
         Value::Text(image.image_id),
-        integer(image.size),
-        integer(image.hits),
-        integer(image.last_accessed),
-        integer(image.last_modified),
+        capped(image.size),
+        capped(image.hits),
+        capped(image.last_accessed),
+        capped(image.last_modified),
         image.checksum.map_or(Value::Null, |checksum| Value::Text(checksum.value)),
     ];
     statement(&text, row)
@@ -72,7 +72,7 @@ pub fn count(hits: Vec<Hit>, goal: Goal) -> Vec<Statement> {
         "UPDATE images SET hits = hits + ?2, accessed = max(accessed, ?3), priority = {priority} WHERE id = ?1"
     );
     let update = |(image_id, hits): (String, ImageHits)| {
-        statement(&text, vec![Value::Text(image_id), integer(hits.count), integer(hits.latest)])
+        statement(&text, vec![Value::Text(image_id), capped(hits.count), capped(hits.latest)])
     };
     hits_by_image(hits).into_iter().map(update).collect()
 }
@@ -115,7 +115,7 @@ pub fn select_size() -> Statement {
 
 /// The totals from the result of [`select_size`].
 pub fn size(rows: &[Vec<Value>]) -> CacheSize {
-    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, number);
+    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, unsigned);
     CacheSize { images: column(0), bytes: column(1) }
 }
 
@@ -132,31 +132,17 @@ pub fn record(row: Vec<Value>) -> Option<CachedImage> {
     };
     Some(CachedImage {
         image_id,
-        size: number(&size),
-        hits: number(&hits),
-        last_accessed: number(&accessed),
-        last_modified: number(&modified),
+        size: unsigned(&size),
+        hits: unsigned(&hits),
+        last_accessed: unsigned(&accessed),
+        last_modified: unsigned(&modified),
         checksum,
     })
 }
 
-/// A statement with its parameters.
-pub fn statement(text: &str, parameters: Vec<Value>) -> Statement {
-    Statement { sql: text.into(), parameters }
-}
-
-/// A number as a parameter.
-pub fn integer(n: u64) -> Value {
+/// A count or size as a parameter.
+fn capped(n: u64) -> Value {
     Value::Integer(i64::try_from(n.min(MOST)).unwrap_or(i64::MAX))
-}
-
-/// A number from a column.
-pub fn number(value: &Value) -> u64 {
-    match value {
-        Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
-        Value::Real(n) => *n as u64, // Saturates; NaN becomes 0.
-        Value::Null | Value::Text(_) | Value::Blob(_) => 0,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Selects the images with the lowest priority, page by page through the index.
 
-use crate::statements::{integer, number, statement};
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::rows_for;
 use std::collections::HashSet;
@@ -33,7 +32,7 @@ pub fn select(
             }
             let [_, _, Value::Text(image_id), size] = row.as_slice() else { continue };
             if !exclude.contains(image_id) {
-                let size = number(size);
+                let size = unsigned(size);
                 freed = freed.saturating_add(size);
                 victims.push(Victim { image_id: image_id.clone(), size });
             }

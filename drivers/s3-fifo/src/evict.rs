@@ -1,8 +1,9 @@
 //! An eviction in the tables. The images that a queue passes move first, in transactions of bounded size: each leaves queues that
 //! the policy could have, so that an interruption costs only a little accuracy.
 
-use crate::state::Shares;
-use crate::tables::{self, first_integer, number, rows, statement};
+use crate::next::{self, NextImage};
+use crate::state::{Shares, Sizes};
+use crate::tables::{self, first_integer, rows};
 use crate::walk::{Entry, USES_TO_MOVE, Walk};
 use image_cache_driver_sdk::prelude::*;
 
@@ -10,37 +11,51 @@ use image_cache_driver_sdk::prelude::*;
 /// limit.
 const MOVED_AT_ONCE: i64 = 1000;
 
+/// Uses of an image in the main queue, at most: the trigger that counts them stops there.
+const MAX_USES: usize = 3;
+
 /// An image counts as evicted if it is among so many that are next: some may stay because they are being read.
 const NEXT: usize = 8;
 
-/// Rows of the ghost queue in one page.
+/// Rows of the ghost queue in the first page, and at most in a page: most images replace few in the ghost queue.
+const FIRST_GHOST_PAGE: i64 = 4;
 const GHOST_PAGE: i64 = 200;
 
 /// Moves the queues as far as the eviction of this image does. An image that is not about to be evicted was deleted by an
 /// operator, or replaced: then nothing moves, and it is not remembered.
 pub fn move_queues(image_id: &str, shares: &Shares) -> Result<(), Error> {
-    let sizes = tables::sizes()?;
-    let mut walk = Walk::new(sizes, *shares, tables::page);
-    let mut next = Vec::new();
-    while next.len() < NEXT {
-        let Some(entry) = walk.next()? else { break };
-        let is_it = entry.image_id == image_id;
-        next.push(entry);
-        if is_it {
-            break;
+    let next = next::find(shares)?;
+    let found = match next.image {
+        Some(image) if image.entry.image_id == image_id => {
+            pass_before(&image)?;
+            Some((image.is_unused_in_small(), image.entry))
         }
-    }
-    let Some(evicted) = next.last().filter(|last| last.image_id == image_id) else { return Ok(()) };
-    let is_remembered = is_unused_in_small(image_id)? && evicted.size <= shares.ghost;
-    if next.len() == 1 {
-        pass(sizes.begins_with_main(shares))?;
-    }
+        _ => search(image_id, next.sizes, shares)?,
+    };
+    let Some((is_unused_in_small, evicted)) = found else { return Ok(()) };
     let mut statements =
         vec![statement("UPDATE state SET has_evicted = 1 WHERE has_evicted = 0", Vec::new())];
-    if is_remembered {
-        statements.extend(remember(evicted, sizes.ghost, shares)?);
+    if is_unused_in_small && evicted.size <= shares.ghost {
+        statements.extend(remember(&evicted, next.sizes.ghost, shares)?);
     }
     sql::execute_all(&statements).map(drop)
+}
+
+/// Finds an image that is not certainly the next one among those that are next, and moves the queues if it is the first. Returns
+/// also whether it is one that the ghost queue remembers.
+fn search(image_id: &str, sizes: Sizes, shares: &Shares) -> Result<Option<(bool, Entry)>, Error> {
+    let mut walk = Walk::new(sizes, *shares, tables::page);
+    for place in 0..NEXT {
+        let Some(entry) = walk.next()? else { break };
+        if entry.image_id == image_id {
+            let is_unused_in_small = is_unused_in_small(image_id)?;
+            if place == 0 {
+                pass(sizes.begins_with_main(shares))?;
+            }
+            return Ok(Some((is_unused_in_small, entry)));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the image leaves the small queue by an eviction: one that was used twice moves on first.
@@ -50,6 +65,14 @@ fn is_unused_in_small(image_id: &str) -> Result<bool, Error> {
     Ok(first_integer(FIND, parameters)?.is_some())
 }
 
+/// Moves the images that are before the next one in its queue.
+fn pass_before(next: &NextImage) -> Result<(), Error> {
+    match next.passes_others {
+        true => move_until(next.is_main, Some(next.entry.place)),
+        false => Ok(()),
+    }
+}
+
 /// Moves the images that the queues pass before they evict one.
 fn pass(begins_with_main: bool) -> Result<(), Error> {
     const UNUSED_SMALL: &str = "SELECT place FROM queue INDEXED BY queue_by_place \
@@ -57,41 +80,65 @@ fn pass(begins_with_main: bool) -> Result<(), Error> {
     const UNUSED_MAIN: &str = "SELECT place FROM queue INDEXED BY queue_by_use \
         WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1";
     // If the main queue is empty, the small one is next although the main one is asked first.
-    if !begins_with_main || first_of(true)?.is_none() {
+    if !begins_with_main || is_empty(true)? {
         let stop = first_integer(UNUSED_SMALL, vec![Value::Integer(USES_TO_MOVE.into())])?;
-        while move_some(false, stop)? {}
+        move_until(false, stop)?;
         if stop.is_some() {
             return Ok(());
         }
     }
-    while move_some(true, first_integer(UNUSED_MAIN, Vec::new())?)? {}
+    // After as many rounds as there can be uses, one is unused.
+    for _ in 0..=MAX_USES {
+        let stop = first_integer(UNUSED_MAIN, Vec::new())?;
+        move_until(true, stop)?;
+        if stop.is_some() {
+            break;
+        }
+    }
     Ok(())
 }
 
-/// The place of the first image of a queue.
-fn first_of(is_main: bool) -> Result<Option<i64>, Error> {
-    const FIRST: &str = "SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 \
-        ORDER BY place LIMIT 1";
-    first_integer(FIRST, vec![Value::Integer(is_main.into())])
+fn is_empty(is_main: bool) -> Result<bool, Error> {
+    const ANY: &str = "SELECT 1 FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 LIMIT 1";
+    Ok(first_integer(ANY, vec![Value::Integer(is_main.into())])?.is_none())
 }
 
-/// Moves images from the beginning of a queue to the end of the main one, up to the place `stop` or the end of the queue, but at
-/// most [`MOVED_AT_ONCE`]. Returns whether there were any.
-fn move_some(is_main: bool, stop: Option<i64>) -> Result<bool, Error> {
-    const BEYOND: &str = "SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 \
-        ORDER BY place LIMIT 1 OFFSET ?2";
+/// Moves images from the beginning of a queue to the end of the main one, up to the place `stop` or the end of the queue.
+fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
+    const LAST: &str = "SELECT max(place) FROM queue";
+    /// Where the queue begins, where both end, and where the images after the next [`MOVED_AT_ONCE`] begin.
+    const PLACES: &str = "SELECT (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1), \
+        (SELECT max(place) FROM queue), \
+        (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND place < ?2 \
+            ORDER BY place LIMIT 1 OFFSET ?3)";
     const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, uses - 1, 0), place = place + ?3 \
         WHERE is_main = ?1 AND place < ?2";
     let queue = || Value::Integer(is_main.into());
-    let Some(first) = first_of(is_main)? else { return Ok(false) };
-    let last = first_integer("SELECT max(place) FROM queue", Vec::new())?.unwrap_or(first);
-    let beyond = first_integer(BEYOND, vec![queue(), Value::Integer(MOVED_AT_ONCE)])?;
-    let stop = stop.unwrap_or(i64::MAX).min(beyond.unwrap_or(i64::MAX));
-    if stop <= first {
-        return Ok(false);
+    // Images that go round are behind the present end.
+    let stop = match stop {
+        Some(stop) => stop,
+        None => first_integer(LAST, Vec::new())?.map_or(0, |last| last.saturating_add(1)),
+    };
+    loop {
+        let parameters = vec![queue(), Value::Integer(stop), Value::Integer(MOVED_AT_ONCE)];
+        let row = rows(PLACES, parameters)?.pop().unwrap_or_default();
+        let [Value::Integer(first), Value::Integer(last), beyond] = row.as_slice() else {
+            return Ok(());
+        };
+        let beyond = match beyond {
+            Value::Integer(place) => Some(*place),
+            _ => None,
+        };
+        let until = beyond.unwrap_or(stop);
+        if until <= *first {
+            return Ok(());
+        }
+        let offset = Value::Integer(last.saturating_sub(*first).saturating_add(1));
+        sql::execute(&statement(MOVE, vec![queue(), Value::Integer(until), offset]))?;
+        if beyond.is_none() {
+            return Ok(());
+        }
     }
-    let offset = Value::Integer(last.saturating_sub(first).saturating_add(1));
-    sql::execute(&statement(MOVE, vec![queue(), Value::Integer(stop), offset])).map(|_| true)
 }
 
 /// Adds the image to the ghost queue, from which the oldest leave until it has room.
@@ -106,7 +153,7 @@ fn remember(evicted: &Entry, held: u64, shares: &Shares) -> Result<Vec<Statement
         statements.push(statement(FORGET_OLDEST, vec![Value::Integer(place)]));
     }
     statements.push(statement(REMOVE, vec![id()]));
-    statements.push(statement(ADD, vec![id(), number(evicted.size)]));
+    statements.push(statement(ADD, vec![id(), integer(evicted.size)]));
     Ok(statements)
 }
 
@@ -114,10 +161,10 @@ fn remember(evicted: &Entry, held: u64, shares: &Shares) -> Result<Vec<Statement
 fn oldest_until(bytes: u64) -> Result<Option<i64>, Error> {
     const OLDEST: &str = "SELECT place, size FROM ghost WHERE is_expected = 0 AND place > ?1 \
         ORDER BY place LIMIT ?2";
-    let (mut last, mut freed) = (None, 0u64);
+    let (mut last, mut freed, mut limit) = (None, 0u64, FIRST_GHOST_PAGE);
     while freed < bytes {
         let after = Value::Integer(last.unwrap_or(i64::MIN));
-        let page = rows(OLDEST, vec![after, Value::Integer(GHOST_PAGE)])?;
+        let page = rows(OLDEST, vec![after, Value::Integer(limit)])?;
         for row in &page {
             let [Value::Integer(place), Value::Integer(size)] = row.as_slice() else { continue };
             if freed < bytes {
@@ -125,9 +172,10 @@ fn oldest_until(bytes: u64) -> Result<Option<i64>, Error> {
                 last = Some(*place);
             }
         }
-        if page.len() < GHOST_PAGE as usize {
+        if page.len() < limit as usize {
             break;
         }
+        limit = GHOST_PAGE;
     }
     Ok(last)
 }

@@ -10,10 +10,11 @@
 //! small queue enters the main one, or is refused as in the authors' simulator (`large = "refuse"`).
 //!
 //! The records are those of the SDK. `tables` has the queues beside them, which SQL triggers keep in step with the records;
-//! `state` their sizes and shares; `walk` what an eviction does to the queues, in memory; `victims` the order of eviction;
-//! `evict` an eviction in the tables.
+//! `state` their sizes and shares; `next` the next eviction by their indexes; `walk` what evictions do to the queues, in memory; `victims` the
+//! order of eviction; `evict` an eviction in the tables.
 
 mod evict;
+mod next;
 mod state;
 mod tables;
 mod victims;

@@ -1,6 +1,6 @@
 //! The queues, as tables that follow the records: what changes a record changes the queues in the same transaction.
 
-use crate::state::{Shares, Sizes};
+use crate::state::Shares;
 use crate::walk::Entry;
 use image_cache_driver_sdk::prelude::*;
 
@@ -95,7 +95,7 @@ pub fn prepare(shares: &Shares) -> Result<(), Error> {
         (SELECT 1 FROM images WHERE image_id NOT IN (SELECT image_id FROM queue))";
     // If a table is missing, this fails.
     let ready = rows(READY, Vec::new()).unwrap_or_default();
-    if ready == [vec![number(shares.small)]] {
+    if ready == [vec![integer(shares.small)]] {
         return Ok(());
     }
     for text in [
@@ -119,14 +119,7 @@ pub fn prepare(shares: &Shares) -> Result<(), Error> {
     ] {
         sql::execute(&statement(text, Vec::new()))?;
     }
-    sql::execute(&statement(SHARE, vec![number(shares.small)])).map(drop)
-}
-
-/// The bytes of the queues.
-pub fn sizes() -> Result<Sizes, Error> {
-    let rows = rows("SELECT small_bytes, main_bytes, ghost_bytes FROM state", Vec::new())?;
-    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
-    Ok(Sizes { small: column(0), main: column(1), ghost: column(2) })
+    sql::execute(&statement(SHARE, vec![integer(shares.small)])).map(drop)
 }
 
 /// A page of a queue, after a place.
@@ -159,10 +152,6 @@ pub fn rows(text: &str, parameters: Vec<Value>) -> Result<Vec<Vec<Value>>, Error
     Ok(sql::query(&statement(text, parameters))?.rows)
 }
 
-pub fn statement(text: &str, parameters: Vec<Value>) -> Statement {
-    Statement { sql: text.into(), parameters }
-}
-
 /// The first column of the first row, if it is an integer.
 pub fn first_integer(text: &str, parameters: Vec<Value>) -> Result<Option<i64>, Error> {
     match rows(text, parameters)?.first().map(Vec::as_slice) {
@@ -171,20 +160,8 @@ pub fn first_integer(text: &str, parameters: Vec<Value>) -> Result<Option<i64>, 
     }
 }
 
-/// A number of bytes as a parameter.
-pub fn number(bytes: u64) -> Value {
-    Value::Integer(i64::try_from(bytes).unwrap_or(i64::MAX))
-}
-
-fn whole(value: &Value) -> u64 {
-    match value {
-        Value::Integer(number) => u64::try_from(*number).unwrap_or(0),
-        Value::Real(number) => *number as u64, // Sums of the largest sizes are doubles. Saturates; NaN becomes 0.
-        _ => 0,
-    }
-}
-
-fn entry(row: Vec<Value>) -> Option<Entry> {
+/// The entry in a row of place, id, size and uses.
+pub fn entry(row: Vec<Value>) -> Option<Entry> {
     let [Value::Integer(place), Value::Text(image_id), Value::Integer(size), Value::Integer(uses)] =
         <[Value; 4]>::try_from(row).ok()?
     else {

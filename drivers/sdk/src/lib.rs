@@ -35,6 +35,7 @@ mod records;
 mod sql_driver;
 #[cfg(all(not(target_family = "wasm"), feature = "testing"))]
 pub mod testing;
+mod values;
 
 pub use admission::Admission;
 pub use checksum::checksum_from_hex;
@@ -46,6 +47,7 @@ pub use optional::{AdmissionPolicy, EventListener, Timer};
 pub use options::Options;
 pub use records::{SqlRecords, rows_for};
 pub use sql_driver::SqlDriver;
+pub use values::{integer, statement, unsigned};
 
 /// The code that `wit-bindgen` generates from the WIT package; use the re-exports instead.
 #[doc(hidden)]
@@ -135,5 +137,6 @@ pub mod prelude {
         RequestKind, Requester, Timer,
     };
     pub use crate::{attributes, capacity, error_words, export_driver, files, sql};
+    pub use crate::{integer, statement, unsigned};
     pub use crate::{metrics, pins, transactions};
 }

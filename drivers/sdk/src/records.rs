@@ -4,7 +4,7 @@ use crate::sql::{self, Statement, Value};
 use crate::types::{CachedImage, Error};
 use crate::{
     CacheSize, ConfigurationError, Eviction, Hit, ImageHits, Victim, checksum_from_hex,
-    error_words, hits_by_image,
+    error_words, hits_by_image, integer, statement, unsigned,
 };
 use std::collections::HashSet;
 
@@ -92,7 +92,7 @@ impl SqlRecords {
     /// For `cache_size`: the number of records and the sum of their bytes.
     pub fn size(&mut self) -> Result<CacheSize, Error> {
         let rows = sql::query(&statement(SIZE, Vec::new()))?.rows;
-        let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
+        let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, unsigned);
         Ok(CacheSize { images: column(0), bytes: column(1) })
     }
 
@@ -181,7 +181,7 @@ fn select(
         for row in rows {
             let [Value::Text(image_id), size] = row.as_slice() else { continue };
             if !enough(&victims, bytes) && !exclude.contains(image_id) {
-                let size = whole(size);
+                let size = unsigned(size);
                 bytes = bytes.saturating_add(size);
                 victims.push(Victim { image_id: image_id.clone(), size });
             }
@@ -204,30 +204,12 @@ fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     };
     Some(CachedImage {
         image_id,
-        size: whole(&size),
-        hits: whole(&hits),
-        last_accessed: whole(&last_accessed),
-        last_modified: whole(&last_modified),
+        size: unsigned(&size),
+        hits: unsigned(&hits),
+        last_accessed: unsigned(&last_accessed),
+        last_modified: unsigned(&last_modified),
         checksum,
     })
-}
-
-fn statement(text: &str, parameters: Vec<Value>) -> Statement {
-    Statement { sql: text.into(), parameters }
-}
-
-/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
-fn integer(number: u64) -> Value {
-    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-/// The number in a column; a negative number or another value is 0.
-fn whole(value: &Value) -> u64 {
-    match value {
-        Value::Integer(number) => u64::try_from(*number).unwrap_or(0),
-        Value::Real(number) => *number as u64, // Saturates; NaN becomes 0.
-        Value::Null | Value::Text(_) | Value::Blob(_) => 0,
-    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ const ADOPT: &str = "INSERT OR IGNORE INTO queue (image_id) SELECT image_id FROM
 /// Creates what is missing. If nothing is missing, it changes nothing.
 pub fn prepare() -> Result<(), Error> {
     for text in [QUEUE, BY_USE, HAND, FIRST_PLACE, NEXT, ENTER, USE, LEAVE, ADOPT] {
-        sql::execute(&Statement { sql: text.into(), parameters: Vec::new() })?;
+        sql::execute(&statement(text, Vec::new()))?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub fn select(
     request: Eviction,
     mut query: impl FnMut(&Statement) -> Result<Vec<Vec<Value>>, Error>,
 ) -> Result<Vec<Victim>, Error> {
-    let hand = query(&Statement { sql: HAND.into(), parameters: Vec::new() })?;
+    let hand = query(&statement(HAND, Vec::new()))?;
     let hand = match hand.first().map(Vec::as_slice) {
         Some([Value::Integer(place)]) => *place,
         _ => 0,
@@ -33,7 +33,7 @@ pub fn select(
                 return Ok(victims);
             }
             let parameters = [used, from, to, page.into()].map(Value::Integer).to_vec();
-            let rows = query(&Statement { sql: STRETCH.into(), parameters })?;
+            let rows = query(&statement(STRETCH, parameters))?;
             let is_last = rows.len() < page as usize;
             for row in rows {
                 let [Value::Integer(place), Value::Text(image_id), Value::Integer(size)] =

@@ -14,9 +14,6 @@ const RESERVED: [&str; 6] =
 
 const SIDE_FILES: [&str; 3] = ["cache.db-wal", "cache.db-shm", "cache.db-journal"];
 
-/// The largest number that the host accepts.
-const LARGEST: u64 = i64::MAX as u64;
-
 /// The record in a row of [`COLUMNS`], or none if the id is not a valid image id: such a row can never have a file.
 pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     let [id, last_accessed, last_modified, size, hits, checksum] =
@@ -27,8 +24,8 @@ pub fn from_row(row: Vec<Value>) -> Option<CachedImage> {
     };
     Some(CachedImage {
         image_id: image_id(id)?,
-        size: whole(&size),
-        hits: whole(&hits),
+        size: unsigned(&size),
+        hits: unsigned(&hits),
         last_accessed: timestamp(&last_accessed),
         last_modified: timestamp(&last_modified),
         checksum,
@@ -41,16 +38,6 @@ pub fn image_id(value: Value) -> Option<String> {
     let sound = !id.is_empty() && id.len() <= 255 && !id.starts_with('.');
     let kept = RESERVED.contains(&id.as_str()) || SIDE_FILES.contains(&id.as_str());
     (sound && !kept && !id.chars().any(|c| c == '/' || c.is_control())).then_some(id)
-}
-
-/// A number of bytes or hits; a negative number or another value is 0, and a number that is too large becomes the largest. Text
-/// counts as no number: the column types convert digits to numbers.
-pub fn whole(value: &Value) -> u64 {
-    match value {
-        Value::Integer(n) => u64::try_from(*n).unwrap_or(0),
-        Value::Real(n) => (*n as u64).min(LARGEST), // Saturates; NaN becomes 0.
-        Value::Null | Value::Text(_) | Value::Blob(_) => 0,
-    }
 }
 
 /// Converts seconds since the epoch to microseconds; a negative number or another value is 0.
@@ -66,11 +53,6 @@ pub fn timestamp(value: &Value) -> u64 {
 /// double falls below one microsecond.
 pub fn seconds(timestamp: u64) -> Value {
     Value::Real(timestamp as f64 / 1e6)
-}
-
-/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
-pub fn integer(n: u64) -> Value {
-    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 /// Whole seconds are converted separately, because their product with a million would be rounded once more.
@@ -97,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_times_and_numbers_are_clamped() {
+    fn odd_times_are_clamped() {
         assert_eq!(timestamp(&Value::Real(-5.5)), 0);
         assert_eq!(timestamp(&Value::Real(f64::NAN)), 0);
         assert_eq!(timestamp(&Value::Real(f64::INFINITY)), u64::MAX);
@@ -105,10 +87,6 @@ mod tests {
         assert_eq!(timestamp(&Value::Integer(i64::MAX)), u64::MAX);
         assert_eq!(timestamp(&Value::Null), 0);
         assert_eq!(timestamp(&Value::Text("yesterday".into())), 0);
-        assert_eq!(whole(&Value::Integer(-1)), 0);
-        assert_eq!(whole(&Value::Real(1e300)), LARGEST);
-        assert_eq!(whole(&Value::Text("many".into())), 0);
-        assert_eq!(whole(&Value::Blob(vec![1])), 0);
     }
 
     #[test]

@@ -19,14 +19,15 @@ const EXPECTED: [&str; 6] =
 
 /// Creates or checks the table, and creates its index.
 pub fn prepare() -> Result<(), ConfigurationError> {
-    let found = sql::query(&plain(FOUND)).map_err(|error| failed("reading the schema", &error))?;
+    let found = sql::query(&statement(FOUND, Vec::new()))
+        .map_err(|error| failed("reading the schema", &error))?;
     if found.rows.is_empty() {
-        sql::execute(&plain(TABLE))
+        sql::execute(&statement(TABLE, Vec::new()))
             .map_err(|error| failed("making the table cached_images", &error))?;
     } else {
         check(found.rows).map_err(ConfigurationError::Unsupported)?;
     }
-    sql::execute(&plain(INDEX))
+    sql::execute(&statement(INDEX, Vec::new()))
         .map_err(|error| failed("making the index of cached_images", &error))?;
     Ok(())
 }
@@ -62,10 +63,6 @@ fn check(rows: Vec<Vec<Value>>) -> Result<(), String> {
 
 fn failed(doing: &str, error: &Error) -> ConfigurationError {
     ConfigurationError::Other(format!("{doing}: {}", error_words(error)))
-}
-
-fn plain(sql: &str) -> Statement {
-    Statement { sql: sql.into(), parameters: Vec::new() }
 }
 
 #[cfg(test)]

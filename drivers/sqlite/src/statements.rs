@@ -2,7 +2,7 @@
 //!
 //! The text of a statement does not change between calls, so that the host can reuse its prepared statements.
 
-use crate::record::{COLUMNS, from_row, image_id, integer, seconds, whole};
+use crate::record::{COLUMNS, from_row, image_id, seconds};
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::{ImageHits, hits_by_image};
@@ -40,7 +40,7 @@ pub fn insert(image: CachedImage) -> Statement {
         integer(image.hits),
         checksum,
     ];
-    Statement { sql: INSERT.into(), parameters }
+    statement(INSERT, parameters)
 }
 
 /// Counts hits, with one statement for each image.
@@ -51,26 +51,23 @@ pub fn count(hits: Vec<Hit>) -> Vec<Statement> {
 /// Counts hits of one image.
 pub fn count_of(image_id: String, hits: ImageHits) -> Statement {
     let parameters = vec![Value::Text(image_id), integer(hits.count), seconds(hits.latest)];
-    Statement { sql: COUNT.into(), parameters }
+    statement(COUNT, parameters)
 }
 
 /// Removes records, with one statement for each 500 ids.
 pub fn delete(image_ids: Vec<String>) -> Vec<Statement> {
     let chunks = image_ids.chunks(IDS_PER_DELETE);
-    let statement = |ids: &[String]| Statement {
-        sql: format!(
-            "DELETE FROM cached_images WHERE image_id IN (?{})",
-            ", ?".repeat(ids.len() - 1)
-        ),
-        parameters: ids.iter().cloned().map(Value::Text).collect(),
+    let delete = |ids: &[String]| {
+        let marks = ", ?".repeat(ids.len() - 1);
+        let text = format!("DELETE FROM cached_images WHERE image_id IN (?{marks})");
+        statement(&text, ids.iter().cloned().map(Value::Text).collect())
     };
-    chunks.map(statement).collect()
+    chunks.map(delete).collect()
 }
 
 /// Removes a row whose id is not a valid image id, whatever the id contains.
 pub fn delete_odd(image_id: Value) -> Statement {
-    let sql = "DELETE FROM cached_images WHERE image_id = CAST(?1 AS TEXT)".into();
-    Statement { sql, parameters: vec![image_id] }
+    statement("DELETE FROM cached_images WHERE image_id = CAST(?1 AS TEXT)", vec![image_id])
 }
 
 /// The row of one image.
@@ -108,12 +105,12 @@ pub fn page(
 
 /// One row: the number of images and the sum of their bytes.
 pub fn select_size() -> Statement {
-    Statement { sql: SIZE.into(), parameters: Vec::new() }
+    statement(SIZE, Vec::new())
 }
 
 /// The totals from the result of [`select_size`].
 pub fn size_from_rows(rows: &[Vec<Value>]) -> CacheSize {
-    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, whole);
+    let column = |n: usize| rows.first().and_then(|row| row.get(n)).map_or(0, unsigned);
     CacheSize { images: column(0), bytes: column(1) }
 }
 

@@ -1,6 +1,6 @@
 //! Selects the least recently accessed images, page by page through the index.
 
-use crate::record::{image_id, integer, whole};
+use crate::record::image_id;
 use crate::select::Select;
 use image_cache_driver_sdk::prelude::*;
 use image_cache_driver_sdk::rows_for;
@@ -79,7 +79,7 @@ impl Chosen {
         if self.enough() || self.exclude.contains(&id) {
             return;
         }
-        let size = row.next().map_or(0, |size| whole(&size));
+        let size = row.next().map_or(0, |size| unsigned(&size));
         self.bytes = self.bytes.saturating_add(size);
         self.victims.push(Victim { image_id: id, size });
     }

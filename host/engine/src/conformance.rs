@@ -11,6 +11,7 @@
 
 mod admission;
 mod calls;
+mod capacity;
 mod describing;
 mod events;
 mod failure;
@@ -27,6 +28,7 @@ mod restarting;
 mod sharing;
 mod timing;
 mod totals;
+mod transactions;
 mod victims;
 
 pub use failure::{Failure, Verdict};
@@ -196,6 +198,10 @@ macro_rules! for_each_conformance_case {
                 asked_again_and_again_the_cache_is_emptied
                 a_forgotten_image_is_no_victim
                 naming_victims_changes_no_record;
+            capacity:
+                victims_are_named_for_every_limit
+                victims_are_named_when_the_host_counted_otherwise
+                records_stay_when_the_limits_change;
             leftovers:
                 no_leftovers_are_answered_with_none
                 leftovers_to_remove_are_among_those_offered
@@ -226,6 +232,9 @@ macro_rules! for_each_conformance_case {
                 two_instances_see_what_the_other_forgot
                 an_instance_sees_what_another_replaced
                 hits_of_two_instances_at_the_same_time_all_count;
+            transactions:
+                what_two_instances_cache_at_the_same_time_is_complete
+                two_instances_forget_at_the_same_time_and_lose_no_other_image;
         }
     };
 }

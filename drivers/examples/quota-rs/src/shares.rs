@@ -1,9 +1,9 @@
 //! The bytes that each tenant uses: a row for each image that was fetched for a tenant, or that is being fetched.
 
-use image_cache_driver_sdk::sql::{self, Statement, Value};
+use image_cache_driver_sdk::sql::{self, Value};
 use image_cache_driver_sdk::transactions::{self, CheckedStatement, Outcome};
 use image_cache_driver_sdk::types::Error;
-use image_cache_driver_sdk::{ConfigurationError, error_words};
+use image_cache_driver_sdk::{ConfigurationError, error_words, integer, statement, unsigned};
 
 /// A reservation without a published image is dropped after this time, in microseconds: six hours.
 const STALE: u64 = 6 * 60 * 60 * 1_000_000;
@@ -49,7 +49,7 @@ impl Shares {
             ConfigurationError::Other(format!("opening the table shares: {}", error_words(&error)))
         };
         let version = sql::query(&statement("PRAGMA user_version", vec![])).map_err(fault)?.rows;
-        let version = version.first().and_then(|row| row.first()).map_or(0, bytes);
+        let version = version.first().and_then(|row| row.first()).map_or(0, unsigned);
         if version > VERSION {
             return Err(ConfigurationError::Other(format!(
                 "its tables have the version {version}, and this driver knows {VERSION}: use a newer one"
@@ -71,7 +71,8 @@ impl Shares {
         quota: u64,
         now: u64,
     ) -> Result<bool, Error> {
-        let values = vec![text(tenant), text(image_id), whole(size), whole(quota), whole(now)];
+        let values =
+            vec![text(tenant), text(image_id), integer(size), integer(quota), integer(now)];
         let reserve =
             CheckedStatement { statement: statement(RESERVE, values), expected_rows: Some(1) };
         Ok(matches!(transactions::execute_checked(&[reserve])?, Outcome::Committed(_)))
@@ -79,7 +80,7 @@ impl Shares {
 
     /// The image of a reservation was published with this size.
     pub fn confirm(&mut self, image_id: &str, size: u64) -> Result<(), Error> {
-        sql::execute(&statement(CONFIRM, vec![text(image_id), whole(size)])).map(drop)
+        sql::execute(&statement(CONFIRM, vec![text(image_id), integer(size)])).map(drop)
     }
 
     /// The fetch of a reservation did not fill the cache.
@@ -92,42 +93,24 @@ impl Shares {
         let some = |ids: &[String]| {
             let marks = ", ?".repeat(ids.len() - 1);
             let sql = format!("DELETE FROM shares WHERE image_id IN (?{marks})");
-            Statement { sql, parameters: ids.iter().map(|id| text(id)).collect() }
+            statement(&sql, ids.iter().map(|id| text(id)).collect())
         };
-        let statements: Vec<Statement> = image_ids.chunks(IDS_PER_DELETE).map(some).collect();
+        let statements: Vec<_> = image_ids.chunks(IDS_PER_DELETE).map(some).collect();
         sql::execute_all(&statements).map(drop)
     }
 
     /// Removes reservations of fetches that did not end with a cached image.
     pub fn drop_stale(&mut self, now: u64) -> Result<(), Error> {
-        sql::execute(&statement(DROP_STALE, vec![whole(now.saturating_sub(STALE))])).map(drop)
+        sql::execute(&statement(DROP_STALE, vec![integer(now.saturating_sub(STALE))])).map(drop)
     }
 
     /// The bytes that a tenant uses.
     pub fn used(&mut self, tenant: &str) -> Result<u64, Error> {
         let rows = sql::query(&statement(USED, vec![text(tenant)]))?.rows;
-        Ok(rows.first().and_then(|row| row.first()).map_or(0, bytes))
+        Ok(rows.first().and_then(|row| row.first()).map_or(0, unsigned))
     }
-}
-
-fn statement(sql: &str, parameters: Vec<Value>) -> Statement {
-    Statement { sql: sql.into(), parameters }
 }
 
 fn text(text: &str) -> Value {
     Value::Text(text.into())
-}
-
-/// An unsigned number as SQLite's signed number; a number that is too large becomes the largest.
-fn whole(number: u64) -> Value {
-    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-/// A sum, which is a double.
-fn bytes(value: &Value) -> u64 {
-    match value {
-        Value::Real(sum) => *sum as u64, // Saturates.
-        Value::Integer(sum) => u64::try_from(*sum).unwrap_or(0),
-        _ => 0,
-    }
 }

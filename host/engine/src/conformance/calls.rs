@@ -144,6 +144,17 @@ impl Fixture {
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 
+    /// As many victims as are needed, when the host counted these images.
+    pub(super) fn victims_of(
+        &self,
+        bytes_needed: u64,
+        cached: Option<CacheSize>,
+    ) -> Verdict<Vec<Victim>> {
+        let request =
+            Eviction { now: at(1000), bytes_needed, exclude: &[], limit: u32::MAX, cached };
+        self.ask("select-victims", |driver| driver.select_victims(&request))
+    }
+
     /// The victims' ids in their order.
     pub(super) fn victim_ids(
         &self,

@@ -46,6 +46,12 @@ impl Fixture {
         Fixture::load(config, directory, recorder)
     }
 
+    /// Stops the driver and loads it again on the same directory, in a cache with these limits in bytes and images.
+    pub(super) fn with_limits(mut self, bytes: u64, images: Option<u64>) -> Verdict<Fixture> {
+        (self.config.max_size, self.config.max_images) = (bytes, images);
+        self.restart()
+    }
+
     /// Loads the driver a second time beside the first, as another process would.
     pub(super) fn another_instance(&self) -> Verdict<Fixture> {
         Fixture::load(self.config.clone(), Arc::clone(&self.directory), self.recorder.clone())

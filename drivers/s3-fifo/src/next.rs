@@ -1,0 +1,135 @@
+//! The next eviction, found with the indexes of the queues in one query. [`Walk`](crate::walk::Walk) finds the same by reading the
+//! queues, and more than one; a query for each eviction is faster.
+
+use crate::state::{Shares, Sizes};
+use crate::tables;
+use crate::walk::{Entry, USES_TO_MOVE};
+use image_cache_driver_sdk::prelude::*;
+
+/// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
+/// of that queue was used, `place` is NULL.
+const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, first_place, place, image_id, size, uses, is_main \
+    FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
+            iif(is_main_next, \
+                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
+                min(coalesce(small_0, small_1), coalesce(small_1, small_0))) AS next_place \
+        FROM (SELECT *, (main_bytes > ?1 OR small_bytes = 0) AND first_main IS NOT NULL AS is_main_next \
+            FROM (SELECT *, \
+                (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = 0 ORDER BY place LIMIT 1) AS first_small, \
+                (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = 1 ORDER BY place LIMIT 1) AS first_main, \
+                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 0 ORDER BY place LIMIT 1) AS small_0, \
+                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 1 ORDER BY place LIMIT 1) AS small_1 \
+                FROM state))) \
+    LEFT JOIN queue ON place = next_place";
+
+/// The next eviction.
+pub struct Next {
+    pub sizes: Sizes,
+    /// `None` if there is no image, or if only [`Walk`](crate::walk::Walk) can tell: images go round before one is evicted.
+    pub image: Option<NextImage>,
+}
+
+/// The image that is evicted next.
+pub struct NextImage {
+    pub entry: Entry,
+    pub is_main: bool,
+    /// Whether images before it in its queue move when it is evicted.
+    pub passes_others: bool,
+}
+
+impl NextImage {
+    /// Whether it is one that the ghost queue remembers.
+    pub fn is_unused_in_small(&self) -> bool {
+        !self.is_main && self.entry.uses < USES_TO_MOVE
+    }
+}
+
+/// Reads what the next eviction is.
+pub fn find(shares: &Shares) -> Result<Next, Error> {
+    let row = tables::rows(NEXT, vec![integer(shares.main)])?.pop().unwrap_or_default();
+    let column = |n: usize| row.get(n).map_or(0, unsigned);
+    let sizes = Sizes { small: column(0), main: column(1), ghost: column(2) };
+    let [_, _, _, Value::Integer(first), rest @ .., Value::Integer(is_main)] = row.as_slice()
+    else {
+        return Ok(Next { sizes, image: None });
+    };
+    let image = tables::entry(rest.to_vec()).map(|entry| NextImage {
+        passes_others: *first < entry.place,
+        is_main: *is_main != 0,
+        entry,
+    });
+    Ok(Next { sizes, image })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::S3Fifo;
+    use crate::walk::Walk;
+    use image_cache_driver_sdk::testing::TestHost;
+
+    /// A cache of this size in bytes with images of 10 bytes.
+    fn host(bytes: u64) -> TestHost<S3Fifo> {
+        let mut host = TestHost::<S3Fifo>::start(&[]).expect("it is configured");
+        host.set_max_bytes(bytes).expect("it is configured again");
+        host
+    }
+
+    /// A small generator of numbers (xorshift), so that a failure can be repeated.
+    fn next_random(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    /// Ids of the images that the query and the walk find, if the query can tell.
+    fn both(shares: &Shares) -> (Option<String>, Option<String>) {
+        let next = find(shares).expect("the query succeeds");
+        let mut walk = Walk::new(next.sizes, *shares, tables::page);
+        let walked = walk.next().expect("the walk succeeds").map(|entry| entry.image_id);
+        (next.image.map(|image| image.entry.image_id), walked)
+    }
+
+    #[test]
+    fn the_query_finds_what_the_walk_finds() {
+        for seed in 1..=20 {
+            let (mut random, shares) = (seed, Shares::of(200));
+            let mut host = host(200);
+            let mut told = 0;
+            for step in 0..400 {
+                let image = format!("image-{}", next_random(&mut random) % 40);
+                if host.record(&image).expect("it is read").is_some() {
+                    host.hit(&image).expect("it is counted");
+                    continue;
+                }
+                let held = host.driver().cache_size().expect("it is summed");
+                if held.bytes >= 200 {
+                    host.evict(1).expect("one is evicted");
+                }
+                host.admits(&image, Some(10)).expect("it is answered");
+                host.cache(&image, 10).expect("it is recorded");
+                let (found, walked) = both(&shares);
+                told += u32::from(found.is_some());
+                assert!(
+                    found.is_none() || found == walked,
+                    "seed {seed}, step {step}: {found:?}, {walked:?}"
+                );
+            }
+            assert!(told > 50, "seed {seed}: the query told {told} times");
+        }
+    }
+
+    #[test]
+    fn where_every_image_was_used_only_the_walk_tells_and_an_eviction_goes_round() {
+        let mut host = host(30);
+        for image in ["a", "b", "c"] {
+            host.cache(image, 10).expect("it is recorded");
+            host.hit(image).expect("it is counted");
+        }
+        // All are larger than the small queue, so they are in the main one.
+        assert_eq!(both(&Shares::of(30)), (None, Some("a".to_owned())));
+        assert_eq!(host.evict(1).expect("one is evicted"), ["a"]);
+        assert_eq!(host.victims(20).expect("they are named"), ["b", "c"]);
+    }
+}
