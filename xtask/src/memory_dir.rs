@@ -17,7 +17,8 @@ pub struct MemoryDir(TempDir);
 impl MemoryDir {
     /// Fails if there is too little memory, or if the file system does not keep what a cache needs.
     pub fn new() -> io::Result<MemoryDir> {
-        let place = tempfile::Builder::new().prefix("image-cache-tests-").tempdir_in(SHARED_MEMORY)?;
+        let place =
+            tempfile::Builder::new().prefix("image-cache-tests-").tempdir_in(SHARED_MEMORY)?;
         let system = statvfs(place.path())?;
         if system.f_bavail.saturating_mul(system.f_frsize) < LEAST_FREE {
             return Err(io::Error::other(format!("{SHARED_MEMORY} has less than 4 GiB free")));

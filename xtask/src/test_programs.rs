@@ -42,7 +42,9 @@ pub fn build() -> Command {
 /// some are in `memory`, if there is one.
 pub fn series(memory: Option<&MemoryDir>) -> Result<[Series; 2]> {
     let names = integration_tests()?;
-    if let Some(missing) = WAITING.iter().chain(&IN_MEMORY).find(|name| !names.iter().any(|it| it == *name)) {
+    if let Some(missing) =
+        WAITING.iter().chain(&IN_MEMORY).find(|name| !names.iter().any(|it| it == *name))
+    {
         bail!("no test program is named {missing}");
     }
     let (mut waiting, mut in_memory, mut others, mut examples) = (all(), all(), all(), all());

@@ -119,8 +119,11 @@ impl ImageCache {
             tracing::warn!("{warning}");
         }
         let metrics = Arc::<CacheMetrics>::default();
-        let metadata =
-            MetadataStore::open(Arc::clone(&live_config), Arc::clone(&directory), Arc::clone(&metrics))?;
+        let metadata = MetadataStore::open(
+            Arc::clone(&live_config),
+            Arc::clone(&directory),
+            Arc::clone(&metrics),
+        )?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
         let digests = DigestStore::new(Arc::clone(&directory));

@@ -24,8 +24,8 @@ use breaker::Breaker;
 use classify::Idempotency;
 use image_cache_engine::OpenImage;
 use image_cache_model::{
-    AdmissionRequest, CacheSize, CachedImage, Decision, Event, Eviction, Hit, ImageId,
-    Leftover, Victim,
+    AdmissionRequest, CacheSize, CachedImage, Decision, Event, Eviction, Hit, ImageId, Leftover,
+    Victim,
 };
 use image_cache_store::Directory;
 use in_use::InUse;

@@ -13,9 +13,9 @@ pub(crate) use quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
+use block::append_block;
 use image_cache_model::{ImageId, Requester};
 use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
-use block::append_block;
 use opening::{LockedImage, open_verified};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -199,7 +199,14 @@ impl CachedReader {
             let number = usize::try_from(self.position / DIGEST_BLOCK).unwrap_or(usize::MAX);
             let is_at_start = self.position.is_multiple_of(DIGEST_BLOCK);
             if is_at_start && table.block_len(number) <= left && *block_number != Some(number) {
-                return Ok(append_block(&self.inner, &self.image_id, &self.file, table, number, bytes)?);
+                return Ok(append_block(
+                    &self.inner,
+                    &self.image_id,
+                    &self.file,
+                    table,
+                    number,
+                    bytes,
+                )?);
             }
         }
         let start = bytes.len();

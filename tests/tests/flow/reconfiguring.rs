@@ -22,10 +22,11 @@ fn limits_apply_to_what_begins_afterwards(temp: &TempCache) -> Tested {
     // A change evicts nothing by itself.
     assert_eq!(cache.cache_size()?.images, 4);
     assert_eq!(cache.prune()?.images, 2);
-    cache.reconfigure(|options| options.max_images(Some(1)))?;
+    cache.reconfigure(|options| options.max_images(1))?;
     assert_eq!(cache.prune()?.images, 1);
-    cache.reconfigure(|options| options.max_images(None).hard_limit(true))?;
-    let too_large = cache.cache_image("large", &bytes(9, 2001)[..], Expected::nothing().with_size(2001))?;
+    cache.reconfigure(|options| options.max_images(0).hard_limit(true))?;
+    let too_large =
+        cache.cache_image("large", &bytes(9, 2001)[..], Expected::nothing().with_size(2001))?;
     assert!(matches!(too_large, Outcome::CacheFailed(_)), "{too_large:?}");
     fill(&cache, "fits", &bytes(9, 1500));
     assert_eq!(listed(&cache), ["fits"]);
@@ -62,8 +63,12 @@ fn what_an_open_cache_has_opened_does_not_change(temp: &TempCache) -> Tested {
     let before = cache.config();
     let error = cache.reconfigure(|options| options.dir("/elsewhere").sqlite_db("other.db"));
     let words = error.expect_err("it is open").to_string();
-    assert!(words.contains("image_cache_dir") && words.contains("image_cache_sqlite_db"), "{words}");
-    let error = cache.reconfigure(|options| options.hit_delay(Duration::from_secs(86_400)).max_size(7));
+    assert!(
+        words.contains("image_cache_dir") && words.contains("image_cache_sqlite_db"),
+        "{words}"
+    );
+    let error =
+        cache.reconfigure(|options| options.hit_delay(Duration::from_secs(86_400)).max_size(7));
     assert!(error.expect_err("it is too long").to_string().contains("image_cache_hit_delay"));
     let error = cache.reconfigure(|options| options.driver("/missing.wasm").max_size(7));
     assert!(error.expect_err("there is no such driver").to_string().contains("missing.wasm"));
@@ -81,7 +86,8 @@ fn another_driver_takes_over_with_all_images_and_under_load(temp: &TempCache) ->
     let other = if temp.driver() == "sqlite" { "xattr" } else { "sqlite" };
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            (0..200).all(|n| serve(&cache, &format!("image-{}", n % 20)).is_ok_and(|it| it == image))
+            (0..200)
+                .all(|n| serve(&cache, &format!("image-{}", n % 20)).is_ok_and(|it| it == image))
         });
         for driver in [other, temp.driver(), other] {
             assert_eq!(cache.reconfigure(|options| options.driver(driver))?.name, driver);

@@ -15,6 +15,7 @@ use tokio::io::AsyncWrite;
 
 /// An [`ImageWriter`](crate::ImageWriter) for tokio; see [`AsyncImageCache::begin`](super::AsyncImageCache::begin).
 ///
+/// A write takes its bytes at once and passes them on in the background, so an error of bytes can be returned by a later call.
 /// [`finish`](Self::finish) verifies and caches the image. `shutdown` only flushes, because code that shuts a writer down after an
 /// error must not publish half of an image. A drop before `finish` undoes everything, on a thread that may block.
 pub struct AsyncImageWriter {
@@ -54,7 +55,9 @@ impl AsyncImageWriter {
         settled.map_err(|error| Error::of_reader(&self.image_id, error))?;
         match self.state {
             State::Ready(filling) => filling.finish().await,
-            State::Working(_) | State::Failed => Err(Error::WriterFailed { image_id: self.image_id }),
+            State::Working(_) | State::Failed => {
+                Err(Error::WriterFailed { image_id: self.image_id })
+            }
         }
     }
 
