@@ -29,14 +29,14 @@ pub fn forget(image_id: &str, shares: &Shares, next: Option<Next>) -> Result<(),
     let next = next.map_or_else(|| next::find(shares), Ok)?;
     let has_evicted = next.has_evicted;
     let ghost_bytes = next.sizes.ghost;
+    let mut statements = Vec::new();
     let found = match next.image {
         Some(image) if image.entry.image_id == image_id => {
-            pass_before(&image)?;
+            statements.extend(pass_before(&image)?);
             Some((image.is_unused_in_small(), image.entry))
         }
         _ => search(image_id, next.sizes, shares)?,
     };
-    let mut statements = Vec::new();
     if let Some((is_unused_in_small, evicted)) = found {
         if !has_evicted {
             statements.push(statement("UPDATE state SET has_evicted = 1", Vec::new()));
@@ -73,12 +73,25 @@ fn is_unused_in_small(image_id: &str) -> Result<bool, Error> {
     Ok(first_integer(FIND, parameters)?.is_some())
 }
 
-/// Moves the images that are before the next one in its queue.
-fn pass_before(next: &NextImage) -> Result<(), Error> {
-    match next.passes_others {
-        true => move_until(next.is_main, Some(next.entry.place)),
-        false => Ok(()),
+/// Moves the images that are before the next one in its queue; returns the statement that does it if they are few.
+fn pass_before(next: &NextImage) -> Result<Option<Statement>, Error> {
+    if !next.passes_others() {
+        return Ok(None);
     }
+    let (first, stop) = (next.first_place, next.entry.place);
+    // There are at most as many images as places.
+    if stop.saturating_sub(first) <= MOVED_AT_ONCE {
+        return Ok(Some(move_to_end(next.is_main, first, stop, next.last_place)));
+    }
+    move_until(next.is_main, Some(stop)).map(|()| None)
+}
+
+/// Moves the images of a queue from its `first` place up to `stop` behind the end of the main queue.
+fn move_to_end(is_main: bool, first: i64, stop: i64, last: i64) -> Statement {
+    const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, uses - 1, 0), place = place + ?3 \
+        WHERE is_main = ?1 AND place < ?2";
+    let offset = last.saturating_sub(first).saturating_add(1);
+    statement(MOVE, [i64::from(is_main), stop, offset].map(Value::Integer).to_vec())
 }
 
 /// Moves the images that the queues pass before they evict one.
@@ -119,8 +132,6 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
         (SELECT max(place) FROM queue), \
         (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND place < ?2 \
             ORDER BY place LIMIT 1 OFFSET ?3)";
-    const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, uses - 1, 0), place = place + ?3 \
-        WHERE is_main = ?1 AND place < ?2";
     let queue = || Value::Integer(is_main.into());
     // Images that go round are behind the present end.
     let stop = match stop {
@@ -141,8 +152,7 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
         if until <= *first {
             return Ok(());
         }
-        let offset = Value::Integer(last.saturating_sub(*first).saturating_add(1));
-        sql::execute(&statement(MOVE, vec![queue(), Value::Integer(until), offset]))?;
+        sql::execute(&move_to_end(is_main, *first, until, *last))?;
         if beyond.is_none() {
             return Ok(());
         }

@@ -8,7 +8,8 @@ use image_cache_driver_sdk::prelude::*;
 
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
-const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, first_place, place, image_id, size, uses, is_main \
+const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, \
+        (SELECT max(place) FROM queue) AS last_place, first_place, place, image_id, size, uses, is_main \
     FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
             iif(is_main_next, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
@@ -35,11 +36,18 @@ pub struct Next {
 pub struct NextImage {
     pub entry: Entry,
     pub is_main: bool,
-    /// Whether images before it in its queue move when it is evicted.
-    pub passes_others: bool,
+    /// The place of the first image of its queue: those before this image move when it is evicted.
+    pub first_place: i64,
+    /// The end of both queues.
+    pub last_place: i64,
 }
 
 impl NextImage {
+    /// Whether images before it in its queue move when it is evicted.
+    pub fn passes_others(&self) -> bool {
+        self.first_place < self.entry.place
+    }
+
     /// Whether it is one that the ghost queue remembers.
     pub fn is_unused_in_small(&self) -> bool {
         !self.is_main && self.entry.uses < USES_TO_MOVE
@@ -52,14 +60,24 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
     let column = |n: usize| row.get(n).map_or(0, unsigned);
     let sizes = Sizes { small: column(0), main: column(1), ghost: column(2) };
     let has_evicted = column(3) != 0;
-    let [_, _, _, _, Value::Integer(first), rest @ .., Value::Integer(is_main)] = row.as_slice()
+    let [
+        _,
+        _,
+        _,
+        _,
+        Value::Integer(last_place),
+        Value::Integer(first_place),
+        entry @ ..,
+        Value::Integer(is_main),
+    ] = row.as_slice()
     else {
         return Ok(Next { sizes, has_evicted, image: None });
     };
-    let image = tables::entry(rest.to_vec()).map(|entry| NextImage {
-        passes_others: *first < entry.place,
-        is_main: *is_main != 0,
+    let image = tables::entry(entry.to_vec()).map(|entry| NextImage {
         entry,
+        is_main: *is_main != 0,
+        first_place: *first_place,
+        last_place: *last_place,
     });
     Ok(Next { sizes, has_evicted, image })
 }
