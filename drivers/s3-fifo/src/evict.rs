@@ -27,22 +27,22 @@ const GHOST_PAGE: i64 = 200;
 pub fn forget(image_id: &str, shares: &Shares, next: Option<Next>) -> Result<(), Error> {
     const FORGET: &str = "DELETE FROM images WHERE image_id = ?1";
     let next = next.map_or_else(|| next::find(shares), Ok)?;
-    let has_evicted = next.has_evicted;
-    let ghost_bytes = next.sizes.ghost;
+    let Next { sizes, has_evicted, oldest_ghost, image } = next;
     let mut statements = Vec::new();
-    let found = match next.image {
+    let found = match image {
         Some(image) if image.entry.image_id == image_id => {
             statements.extend(pass_before(&image)?);
             Some((image.is_unused_in_small(), image.entry))
         }
-        _ => search(image_id, next.sizes, shares)?,
+        _ => search(image_id, sizes, shares)?,
     };
     if let Some((is_unused_in_small, evicted)) = found {
         if !has_evicted {
             statements.push(statement("UPDATE state SET has_evicted = 1", Vec::new()));
         }
         if is_unused_in_small && evicted.size <= shares.ghost {
-            statements.extend(remember(&evicted, ghost_bytes, shares)?);
+            let excess = sizes.ghost.saturating_add(evicted.size).saturating_sub(shares.ghost);
+            statements.extend(remember(&evicted, excess, oldest_ghost)?);
         }
     }
     statements.push(statement(FORGET, vec![Value::Text(image_id.into())]));
@@ -159,14 +159,21 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
     }
 }
 
-/// Adds the image to the ghost queue, from which the oldest leave until it has room.
-fn remember(evicted: &Entry, held: u64, shares: &Shares) -> Result<Vec<Statement>, Error> {
+/// Adds the image to the ghost queue, from which the oldest leave until it has room: `excess` bytes.
+fn remember(
+    evicted: &Entry,
+    excess: u64,
+    oldest: Option<(i64, u64)>,
+) -> Result<Vec<Statement>, Error> {
     const FORGET_OLDEST: &str = "DELETE FROM ghost WHERE is_expected = 0 AND place <= ?1";
     // No cached image is in the ghost queue: a trigger removes it there.
     const ADD: &str = "INSERT OR IGNORE INTO ghost (image_id, size) VALUES (?1, ?2)";
-    let excess = held.saturating_add(evicted.size).saturating_sub(shares.ghost);
     let mut statements = Vec::new();
-    if let Some(place) = oldest_until(excess)? {
+    let last = match oldest {
+        Some((place, size)) if (1..=size).contains(&excess) => Some(place),
+        _ => oldest_until(excess)?,
+    };
+    if let Some(place) = last {
         statements.push(statement(FORGET_OLDEST, vec![Value::Integer(place)]));
     }
     let added = vec![Value::Text(evicted.image_id.clone()), integer(evicted.size)];

@@ -9,7 +9,7 @@ use image_cache_driver_sdk::prelude::*;
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
 const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, \
-        (SELECT max(place) FROM queue) AS last_place, first_place, place, image_id, size, uses, is_main \
+        ghost.place, ghost.size, (SELECT max(place) FROM queue) AS last_place, first_place, queue.place, queue.image_id, queue.size, uses, is_main \
     FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
             iif(is_main_next, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
@@ -21,13 +21,17 @@ const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 0 ORDER BY place LIMIT 1) AS small_0, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 1 ORDER BY place LIMIT 1) AS small_1 \
                 FROM state))) \
-    LEFT JOIN queue ON place = next_place";
+    LEFT JOIN queue ON queue.place = next_place \
+    LEFT JOIN ghost ON ghost.place = \
+        (SELECT place FROM ghost INDEXED BY ghost_by_place WHERE is_expected = 0 ORDER BY place LIMIT 1)";
 
 /// The next eviction.
 pub struct Next {
     pub sizes: Sizes,
     /// Whether anything has been evicted before.
     pub has_evicted: bool,
+    /// The place and the size of the oldest image in the ghost queue.
+    pub oldest_ghost: Option<(i64, u64)>,
     /// `None` if there is no image, or if only [`Walk`](crate::walk::Walk) can tell: images go round before one is evicted.
     pub image: Option<NextImage>,
 }
@@ -60,7 +64,13 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
     let column = |n: usize| row.get(n).map_or(0, unsigned);
     let sizes = Sizes { small: column(0), main: column(1), ghost: column(2) };
     let has_evicted = column(3) != 0;
+    let oldest_ghost = match row.get(4..6) {
+        Some([Value::Integer(place), size]) => Some((*place, unsigned(size))),
+        _ => None,
+    };
     let [
+        _,
+        _,
         _,
         _,
         _,
@@ -71,7 +81,7 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
         Value::Integer(is_main),
     ] = row.as_slice()
     else {
-        return Ok(Next { sizes, has_evicted, image: None });
+        return Ok(Next { sizes, has_evicted, oldest_ghost, image: None });
     };
     let image = tables::entry(entry.to_vec()).map(|entry| NextImage {
         entry,
@@ -79,7 +89,7 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
         first_place: *first_place,
         last_place: *last_place,
     });
-    Ok(Next { sizes, has_evicted, image })
+    Ok(Next { sizes, has_evicted, oldest_ghost, image })
 }
 
 #[cfg(test)]
