@@ -123,7 +123,10 @@ mod tests {
         for algorithm in ChecksumAlgorithm::ALL {
             let digits = algorithm.hex_digits();
             let right = md5.repeat(digits / md5.len());
-            assert!(Checksum::new(algorithm, &right.to_uppercase()).is_ok_and(|sum| sum.value() == right));
+            assert!(
+                Checksum::new(algorithm, &right.to_uppercase())
+                    .is_ok_and(|sum| sum.value() == right)
+            );
             let (short, long) = (&right[1..], format!("{right}0"));
             let other = format!("g{}", &right[1..]);
             let wide = format!("é{}", &right[2..]);

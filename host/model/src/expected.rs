@@ -100,7 +100,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_checksum_of_each_algorithm_and_the_last_one_counts() -> Result<(), InvalidChecksum> {
+    fn there_is_one_checksum_of_each_algorithm_and_the_last_one_counts()
+    -> Result<(), InvalidChecksum> {
         let (first, second) = ("0".repeat(128), "F".repeat(128));
         let md5 = "1".repeat(32);
         let expected = Expected::nothing().with_sha512(&first)?.with_md5(&md5)?;

@@ -133,7 +133,11 @@ mod tests {
                 assert!(hasher.update(vec![nth as u8; *size]).is_empty());
             }
             let blocks = sizes.iter().enumerate().map(|(nth, size)| vec![nth as u8; *size]);
-            assert_eq!(found(hasher), digests_of(&blocks.flatten().collect::<Vec<_>>()), "{sizes:?}");
+            assert_eq!(
+                found(hasher),
+                digests_of(&blocks.flatten().collect::<Vec<_>>()),
+                "{sizes:?}"
+            );
         }
     }
 

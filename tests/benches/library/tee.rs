@@ -116,11 +116,8 @@ pub(super) fn tee(
 ) -> Tested<Vec<f64>> {
     let (started, here) = (Instant::now(), Barrier::new(streams + 1));
     let stream = |number: usize| -> Tested {
-        let reader = cache.caching_reader(
-            &format!("large-{number}"),
-            image.source(chunk),
-            expected.clone(),
-        );
+        let reader =
+            cache.caching_reader(&format!("large-{number}"), image.source(chunk), expected.clone());
         let (mut buffer, mut delivered) = (vec![0; chunk], 0);
         let filled = reader.map_err(Into::into).and_then(|mut reader| -> Tested<_> {
             while delivered < image.size() - 1 {
