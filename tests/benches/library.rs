@@ -1,4 +1,4 @@
-//! The library compared with its peers: Glance's library with each of its drivers, MD5 alone, plain files, and the drivers' work
+//! The library compared with its peers: Glance's library with each of its drivers, hashes alone, plain files, and the drivers' work
 //! in native code; all with default options, in turns, on the disk under `target/`.
 
 mod concurrent_hits;
@@ -9,14 +9,17 @@ mod prune;
 mod records;
 mod small;
 mod tee;
+mod tee_digests;
 mod warm;
 
 use image_cache_tests::measure::{Measure, Work};
 
-pub const MEASURES: [Measure; 18] = [
+pub const MEASURES: [Measure; 20] = [
     ("tee_4_kib", tee::chunks_of_4_kib),
     ("tee_64_kib", tee::chunks_of_64_kib),
     ("tee_1_mib", tee::chunks_of_1_mib),
+    ("tee_sha512", tee_digests::sha512),
+    ("tee_md5_sha512", tee_digests::md5_and_sha512),
     ("shared_fetch", tee::shared),
     ("warm_read", warm::read),
     ("hit_sqlite", hit::sqlite),

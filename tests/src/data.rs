@@ -1,6 +1,8 @@
 //! The bytes of images, their digests, and reading to the end.
 
+use image_cache::{Checksum, ChecksumAlgorithm};
 use md5::{Digest, Md5};
+use sha2::{Sha256, Sha512};
 use std::io::{self, Read};
 
 /// Pseudo-random bytes, the same for the same seed; shorter ones are a prefix of longer ones.
@@ -31,6 +33,25 @@ pub fn wrong_md5(bytes: &[u8]) -> String {
     let right = md5_hex(bytes);
     let last = if right.ends_with('0') { '1' } else { '0' };
     format!("{}{last}", &right[..31])
+}
+
+/// The digest of some bytes by this algorithm.
+pub fn digest(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+    let digits = match algorithm {
+        ChecksumAlgorithm::Md5 => md5_hex(bytes),
+        ChecksumAlgorithm::Sha256 => hex::encode(Sha256::digest(bytes)),
+        ChecksumAlgorithm::Sha512 => hex::encode(Sha512::digest(bytes)),
+        other => panic!("the tests do not compute {other}"),
+    };
+    Checksum::new(algorithm, &digits).expect("it has the right length")
+}
+
+/// A checksum by this algorithm that these bytes do not have.
+pub fn wrong_digest(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+    let right = digest(algorithm, bytes);
+    let (rest, last) = right.value().split_at(algorithm.hex_digits() - 1);
+    let other = if last == "0" { "1" } else { "0" };
+    Checksum::new(algorithm, &format!("{rest}{other}")).expect("it has the right length")
 }
 
 /// Reads with a buffer of `size` bytes until the end or the first error, and returns the bytes before it.

@@ -25,7 +25,7 @@ mod throttled;
 pub mod torture;
 
 pub use child::{say_and_wait, wait_for};
-pub use data::{bytes, md5_hex, read_all, read_until_error, wrong_md5};
+pub use data::{bytes, digest, md5_hex, read_all, read_until_error, wrong_digest, wrong_md5};
 pub use mount::Mount;
 pub use records::{OnDisk, Row};
 pub use source::Source;

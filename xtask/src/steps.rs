@@ -83,6 +83,7 @@ pub fn full() -> Result<()> {
         println!("\n=== Example drivers that take longer");
         examples::build_and_show_long()
     });
+    run.command("Digests without fast-md5", without_fast_md5());
     let mut tests = test_programs::all();
     tests.env(FULL, "1");
     tests.arg("--test").args(FULL_ONLY);
@@ -92,6 +93,13 @@ pub fn full() -> Result<()> {
     );
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
+}
+
+/// The unit tests of the digests with the MD5 of the crate `md-5`. With all features, the crate `fast-md5` replaces it.
+fn without_fast_md5() -> Command {
+    let mut tests = cargo(&["test", "--package", "image-cache-store", "--no-default-features"]);
+    tests.args(["--locked", "--lib", "image_hasher"]);
+    tests
 }
 
 /// `cargo xtask guard`: runs only the test of the hot paths' instruction counts; with `save` it stores the new counts.

@@ -1,7 +1,7 @@
 //! The errors of the library; each names the image, the operation and the remedy.
 
 use image_cache_model::{
-    Checksum, ConfigError, Expected, ImageId, InvalidChecksum, InvalidImageId,
+    Checksum, ChecksumAlgorithm, ConfigError, Expected, ImageId, InvalidChecksum, InvalidImageId,
 };
 use image_cache_store::{DirectoryFault, names};
 use std::borrow::Cow;
@@ -50,13 +50,15 @@ pub enum Error {
         /// The error of the system.
         source: io::Error,
     },
-    /// The MD5 is not the expected one; the file was moved to `invalid/`, and nothing was cached.
+    /// A digest of the bytes is not the expected checksum; the file was moved to `invalid/`, and nothing was cached.
     #[error(
-        "image {image_id}: MD5 {expected} was expected, but the source returned {found}; nothing was cached; {CORRECT_CHECKSUM}"
+        "image {image_id}: {algorithm} {expected} was expected, but the source returned {found}; nothing was cached; {CORRECT_CHECKSUM}"
     )]
     ChecksumMismatch {
         /// The image that was fetched.
         image_id: ImageId,
+        /// The algorithm; if several digests differ, the first one in the order of [`ChecksumAlgorithm`].
+        algorithm: ChecksumAlgorithm,
         /// The expected checksum, in hexadecimal.
         expected: String,
         /// The digest of the bytes, in hexadecimal.
@@ -169,9 +171,10 @@ impl Error {
     /// A copy of an error about an image's bytes; `None` for any other error.
     pub(crate) fn verdict(&self) -> Option<Error> {
         match self {
-            Error::ChecksumMismatch { image_id, expected, found } => {
+            Error::ChecksumMismatch { image_id, algorithm, expected, found } => {
                 Some(Error::ChecksumMismatch {
                     image_id: image_id.clone(),
+                    algorithm: *algorithm,
                     expected: expected.clone(),
                     found: found.clone(),
                 })
@@ -237,24 +240,35 @@ pub(crate) fn verdict_error(error: &Error) -> io::Error {
     error.verdict().map_or_else(|| io::Error::other(error.to_string()), io::Error::from)
 }
 
-/// Compares size and digest with the expected ones; an unknown digest is not compared.
+/// Compares size and digests with the expected ones; a digest that is not known is not compared.
 pub(crate) fn check_promises(
     expected: &Expected,
     id: &ImageId,
     size: u64,
-    digest: Option<&Checksum>,
+    digests: &[Checksum],
 ) -> Result<()> {
     if let Some(expected) = expected.size.filter(|expected| *expected != size) {
         return Err(Error::SizeMismatch { image_id: id.clone(), expected, found: size });
     }
-    match (&expected.md5, digest) {
-        (Some(expected), Some(found)) if expected != found => Err(Error::ChecksumMismatch {
-            image_id: id.clone(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }),
-        _ => Ok(()),
+    check_digests(expected, id, digests)
+}
+
+/// Compares digests with the expected checksums; a digest that is not known is not compared.
+pub(crate) fn check_digests(expected: &Expected, id: &ImageId, digests: &[Checksum]) -> Result<()> {
+    for found in digests {
+        let algorithm = found.algorithm();
+        let expected = expected.checksum(algorithm).filter(|expected| *expected != found);
+        if let Some(expected) = expected {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            return Err(Error::ChecksumMismatch {
+                image_id: id.clone(),
+                algorithm,
+                expected,
+                found,
+            });
+        }
     }
+    Ok(())
 }
 
 impl From<DirectoryFault> for Error {

@@ -8,12 +8,12 @@ mod publish;
 mod sink;
 
 use crate::cache::CacheInner;
-use crate::error::{Error, Result, clone_io_error, verdict_error};
+use crate::error::{Error, Result, check_digests, clone_io_error, verdict_error};
 use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
-use image_cache_model::{Checksum, Event, Expected, ImageId, Requester};
-use image_cache_store::md5::WRITE_BLOCK;
+use image_cache_model::{Checksum, ChecksumAlgorithm, Event, Expected, ImageId, Requester};
+use image_cache_store::image_hasher::WRITE_BLOCK;
 use publish::Published;
 use sink::{CachingSink, Sink};
 use std::io;
@@ -73,7 +73,7 @@ impl Fill {
                 fill.is_counted = true;
                 fill.admitted = Some(Instant::now());
                 fill.progress.set_file(Arc::clone(file.file()));
-                fill.sink = Sink::caching(file);
+                fill.sink = Sink::caching(file, &fill.expected);
             }
             Err(reason) => {
                 fill.sink = Sink::bypassing(&fill.expected, reason);
@@ -194,7 +194,7 @@ impl Fill {
         pending
     }
 
-    /// The end of the source: compares size and digest with the expected ones, and publishes the image.
+    /// The end of the source: compares size and digests with the expected ones, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
         let _span = self.span.clone().entered();
         let took = self.admitted.map(|admitted| admitted.elapsed());
@@ -203,28 +203,24 @@ impl Fill {
         if let Some(expected) = self.expected.size.filter(|size| self.received != *size) {
             return Err(self.refuse(self.size_mismatch(expected), &[]));
         }
-        let digest = match self.sink.finish_digest() {
-            Ok(digest) => digest,
+        let digests: Arc<[Checksum]> = match self.sink.finish_digests() {
+            Ok(digests) => digests.into(),
             Err(error) => {
                 let error = Error::image("hash", &self.image_id)(error);
                 return Err(self.refuse(error, &[]));
             }
         };
-        if let (Some(expected), Some(found)) = (&self.expected.md5, &digest)
-            && expected != found
-        {
-            let (image_id, expected, found) =
-                (self.image_id.clone(), expected.to_string(), found.to_string());
-            return Err(self.refuse(Error::ChecksumMismatch { image_id, expected, found }, &[]));
+        if let Err(error) = check_digests(&self.expected, &self.image_id, &digests) {
+            return Err(self.refuse(error, &[]));
         }
         let ended = Sink::Ignoring(Outcome::AlreadyCached);
         let outcome = match std::mem::replace(&mut self.sink, ended) {
-            Sink::Caching(caching) => self.publish(*caching, digest.clone()),
+            Sink::Caching(caching) => self.publish(*caching, &digests),
             Sink::Verifying(_, reason) | Sink::Ignoring(reason) => Published::not(reason),
         };
         let Published { outcome, is_recorded } = outcome;
         let pending = self.take_pending();
-        let completed = Completed { outcome: outcome.clone(), digest };
+        let completed = Completed { outcome: outcome.clone(), digests };
         self.progress.end_with(pending, FetchEnd::Whole(completed), || ());
         if let Outcome::Cached(_) = outcome {
             self.admitted = None;
@@ -233,8 +229,8 @@ impl Fill {
         Ok(outcome)
     }
 
-    /// Publishes the image, unless the driver refuses it now that its size is known.
-    fn publish(&self, caching: CachingSink, digest: Option<Checksum>) -> Published {
+    /// Publishes the image with its MD5 in the record, unless the driver refuses it now that its size is known.
+    fn publish(&self, caching: CachingSink, digests: &[Checksum]) -> Published {
         let Fill { inner, image_id, requester, .. } = self;
         if self.expected.size.is_none()
             && let Err(refused) = admission::confirm(inner, image_id, self.received, requester)
@@ -242,7 +238,8 @@ impl Fill {
             caching.file.discard();
             return Published::not(refused);
         }
-        publish::publish(inner, image_id, caching, digest)
+        let md5 = digests.iter().find(|digest| digest.algorithm() == ChecksumAlgorithm::Md5);
+        publish::publish(inner, image_id, caching, md5.cloned())
     }
 
     /// Tells the driver what the fetch cost; without a time, its record could not be written, and it is not told.

@@ -14,7 +14,7 @@
 //! let config = Config::builder(directory).driver("sqlite").max_size(50 << 30).build()?;
 //! let cache = ImageCache::open(config)?;
 //!
-//! // An uncached image is read from the slow store. The last byte is returned after size and MD5 are verified.
+//! // An uncached image is read from the slow store. The last byte is returned after size and checksum are verified.
 //! let slow_store = Cursor::new(b"hello");
 //! let expected = Expected::nothing().with_size(5).with_md5("5d41402abc4b2a76b9719d911017c592")?;
 //! let mut reader = cache.caching_reader("greeting", slow_store, expected)?;

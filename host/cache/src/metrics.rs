@@ -35,7 +35,7 @@ pub struct Counters {
     pub source_failures: u64,
     /// Fetches that were abandoned because they had no reader.
     pub fills_abandoned: u64,
-    /// Fetches whose bytes did not have the expected MD5.
+    /// Fetches whose bytes did not have the expected checksum.
     pub checksum_failures: u64,
     /// Fetches that had more or fewer bytes than expected.
     pub size_failures: u64,

@@ -33,7 +33,7 @@ impl Break {
 ///
 /// The function that opens it is called when the first byte is read, and again after each error, with the offset and the error.
 /// It returns a source that starts at the offset, or the error for the readers: the given one, if it cannot resume. It must make
-/// sure that the new source is the same image: only an expected MD5 would detect another one.
+/// sure that the new source is the same image: only an expected checksum would detect another one.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache, Outcome, Resuming};

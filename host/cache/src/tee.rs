@@ -5,7 +5,7 @@ use crate::error::{Error, Result, is_retriable};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
-use image_cache_store::md5::WRITE_BLOCK;
+use image_cache_store::image_hasher::WRITE_BLOCK;
 use std::io::{self, Read};
 
 /// Reads a source and fills the cache at the same time; see [`ImageCache::caching_reader`](crate::ImageCache::caching_reader).

@@ -92,7 +92,7 @@ fn in_full(error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
     use anyhow::Context;
-    use image_cache::ImageId;
+    use image_cache::{ChecksumAlgorithm, ImageId};
 
     #[test]
     fn errors_map_to_their_codes() {
@@ -101,6 +101,7 @@ mod tests {
         assert_eq!(code(&mismatch.into()), Code::Mismatch);
         let mismatch = Error::ChecksumMismatch {
             image_id: id.clone(),
+            algorithm: ChecksumAlgorithm::Md5,
             expected: "a".into(),
             found: "b".into(),
         };

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper::body::Incoming;
 use image_cache::tokio::{ImageReader, ImageStream, resuming};
-use image_cache::{Break, Expected, Route};
+use image_cache::{Break, Route};
 use resume::ResumeError;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -59,7 +59,8 @@ pub async fn join(
     stored: Arc<StoredResponse>,
     size: Option<u64>,
 ) -> image_cache::Result<ImageReader> {
-    let expected = Expected { size, ..stored.expected() };
+    let mut expected = stored.expected();
+    expected.size = size;
     let source = UpstreamSource::new(get, stored, None).stream(size);
     get.cache().get_or_fetch_stream(&get.request.id, expected, source).await
 }

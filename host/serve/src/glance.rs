@@ -26,7 +26,7 @@ use decision::AuthDecision;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, header};
-use image_cache::{Expected, ImageCache};
+use image_cache::{Checksum, ChecksumAlgorithm, ImageCache};
 use paths::{image, withdrawn};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -176,8 +176,9 @@ impl ProxyProfile for GlanceProfile {
         let size = length.or(record.and_then(|record| record.size));
         let said = response.headers().get(CONTENT_MD5).and_then(|md5| md5.to_str().ok());
         let md5 = record.and_then(Record::checksum).or(said);
-        let md5 = md5.and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
-        self.stored_response(response.headers(), size, md5.map(|md5| md5.to_string()))
+        let md5 = md5.and_then(|md5| Checksum::new(ChecksumAlgorithm::Md5, md5).ok());
+        let md5 = md5.map(|md5| md5.to_string());
+        self.stored_response(response.headers(), size, md5, record)
     }
 
     /// Adds the header fields that a hit has.
@@ -257,7 +258,7 @@ impl GlanceProfile {
         let running = self.get.service.responses.shareable_fetch(&self.get.request.id);
         let of_record = |record: &Record| {
             let md5 = record.checksum().map(str::to_owned);
-            Arc::new(self.stored_response(&HeaderMap::new(), record.size, md5))
+            Arc::new(self.stored_response(&HeaderMap::new(), record.size, md5, Some(record)))
         };
         let stored = running.or_else(|| record.map(of_record))?;
         if record.is_some_and(|record| !record.matches(&stored)) {
@@ -271,9 +272,11 @@ impl GlanceProfile {
         headers: &HeaderMap,
         size: Option<u64>,
         md5: Option<String>,
+        record: Option<&Record>,
     ) -> StoredResponse {
         let upstream = self.get.service.upstream.base.as_str();
         let mut stored = StoredResponse::new(upstream, headers, size, md5);
+        stored.os_hash = record.and_then(Record::os_hash);
         stored.add_glance_fields();
         stored
     }

@@ -26,6 +26,7 @@ mod log_limit;
 mod maintenance;
 mod metrics;
 mod options;
+mod os_hash;
 mod plain;
 mod plain_id;
 mod prefetch;

@@ -4,10 +4,11 @@
 mod tests;
 
 use super::cache_control::{CacheControl, MOST_SECONDS, delta_seconds};
+use super::os_hash::OsHash;
 use super::stored_fields::StoredFields;
 use headers::{Date, Expires, HeaderMapExt, IfModifiedSince, IfNoneMatch, LastModified};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use image_cache::Expected;
+use image_cache::{Checksum, ChecksumAlgorithm, Expected};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,9 @@ pub struct StoredResponse {
     pub size: Option<u64>,
     /// The MD5 of its bytes, in hexadecimal, if known.
     pub md5: Option<String>,
+    /// Glance's further hash of its bytes, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_hash: Option<OsHash>,
     /// When its fetch started.
     pub begun: Timestamp,
     /// The modification time of the cached file that it describes, if there is one.
@@ -236,10 +240,14 @@ impl StoredResponse {
         self.headers().typed_get::<Date>().map_or(confirmed, SystemTime::from)
     }
 
-    /// What the bytes of the image must match; an invalid MD5 is ignored.
+    /// What the bytes of the image must match; an invalid checksum is ignored.
     pub fn expected(&self) -> Expected {
-        let md5 = self.md5.as_deref().and_then(|md5| Expected::nothing().with_md5(md5).ok()?.md5);
-        Expected { size: self.size, md5 }
+        let md5 = self.md5.as_deref();
+        let md5 = md5.and_then(|md5| Checksum::new(ChecksumAlgorithm::Md5, md5).ok());
+        let os_hash = self.os_hash.as_ref().and_then(OsHash::checksum);
+        let mut expected = Expected::nothing();
+        expected.size = self.size;
+        os_hash.into_iter().chain(md5).fold(expected, Expected::with_checksum)
     }
 }
 

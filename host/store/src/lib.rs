@@ -62,8 +62,8 @@
 #![deny(missing_docs)]
 
 mod directory;
+pub mod image_hasher;
 pub mod integrity;
-pub mod md5;
 pub mod sync;
 
 pub use directory::*;

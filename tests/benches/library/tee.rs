@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Barrier;
 use std::time::Instant;
 
-const GIB: usize = 1 << 30;
+pub(super) const GIB: usize = 1 << 30;
 
 /// The peers that only compute an MD5.
 const MD5S: [&str; 3] =
@@ -84,7 +84,7 @@ fn scores(bench: &Bench, chunk: usize, streams: usize) -> Tested<Vec<Score>> {
         Side::new("ours", move || {
             cache.delete_all_cached_images()?;
             sync_all(directory)?;
-            tee(cache, image, chunk, streams)
+            tee(cache, image, (chunk, streams), &Expected::nothing())
         }),
         Side::new(MD5S[0], move || hash(image, chunk, streams, md_5)),
         Side::new(MD5S[1], move || hash(image, chunk, streams, fast_md5)),
@@ -103,19 +103,21 @@ fn scores(bench: &Bench, chunk: usize, streams: usize) -> Tested<Vec<Score>> {
     in_turns(bench.rounds(3), sides)
 }
 
-fn mb_per_second(image: &Large, streams: usize, started: Instant) -> f64 {
+pub(super) fn mb_per_second(image: &Large, streams: usize, started: Instant) -> f64 {
     (image.size() * streams) as f64 / started.elapsed().as_secs_f64() / 1e6
 }
 
 /// All streams reach their last byte before the first of them starts its sync.
-fn tee(cache: &ImageCache, image: &Large, chunk: usize, streams: usize) -> Tested<Vec<f64>> {
+pub(super) fn tee(
+    cache: &ImageCache,
+    image: &Large,
+    (chunk, streams): (usize, usize),
+    expected: &Expected,
+) -> Tested<Vec<f64>> {
     let (started, here) = (Instant::now(), Barrier::new(streams + 1));
     let stream = |number: usize| -> Tested {
-        let reader = cache.caching_reader(
-            &format!("large-{number}"),
-            image.source(chunk),
-            Expected::nothing(),
-        );
+        let reader =
+            cache.caching_reader(&format!("large-{number}"), image.source(chunk), expected.clone());
         let (mut buffer, mut delivered) = (vec![0; chunk], 0);
         let filled = reader.map_err(Into::into).and_then(|mut reader| -> Tested<_> {
             while delivered < image.size() - 1 {
@@ -179,7 +181,7 @@ fn hash_each(image: &Large, chunk: usize, mut update: impl FnMut(&[u8])) -> io::
     })
 }
 
-fn each_chunk(
+pub(super) fn each_chunk(
     image: &Large,
     chunk: usize,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,

@@ -3,8 +3,9 @@
 
 use super::origin::reply_with_range;
 use super::{Origin, Request, reply, write_head};
-use crate::md5_hex;
 use crate::monitor::Monitor;
+use crate::{digest, md5_hex};
+use image_cache::ChecksumAlgorithm;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -26,6 +27,8 @@ pub struct Image {
     pub bytes: Arc<Vec<u8>>,
     /// The MD5 in Glance's record, which may be wrong.
     pub md5: String,
+    /// The algorithm and the value of the further hash in Glance's record, which may be wrong.
+    pub os_hash: Option<(&'static str, String)>,
     /// The token that may download it; none means any token.
     pub token: Option<&'static str>,
     /// Whether its store can read ranges.
@@ -68,6 +71,7 @@ impl Glance {
             status: "active",
             needs_active: true,
             md5: md5_hex(&bytes),
+            os_hash: Some(("sha512", digest(ChecksumAlgorithm::Sha512, &bytes).to_string())),
             bytes: Arc::new(bytes),
             token: None,
             has_ranges: true,
@@ -137,10 +141,13 @@ impl Glance {
             }
             ("GET", false) => {
                 let (status, md5, size) = (image.status, &image.md5, image.bytes.len());
-                let record = format!(
-                    r#"{{"id": "{id}", "status": "{status}", "checksum": "{md5}", "size": {size}}}"#
-                );
-                reply(output, "200 OK", &[("Content-Type", "application/json")], record.as_bytes())
+                let (algorithm, hash) = image.os_hash.clone().unzip();
+                let record = serde_json::json!({
+                    "id": id, "status": status, "checksum": md5, "size": size,
+                    "os_hash_algo": algorithm, "os_hash_value": hash,
+                });
+                let (record, json) = (record.to_string(), [("Content-Type", "application/json")]);
+                reply(output, "200 OK", &json, record.as_bytes())
             }
             ("GET", true) => self.answer_data(request, output, id, &image),
             ("PUT", true) => write_head(output, "204 No Content", &[], None),

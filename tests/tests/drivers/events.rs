@@ -121,7 +121,7 @@ fn an_image_of_unknown_size_is_admitted_twice() -> Tested {
     assert!(!cache.is_cached("a")? && !trial.path("incomplete/a").exists());
     assert_eq!(fs::read_dir(trial.path("invalid"))?.count(), 0, "nothing is left");
     // With a known size, it is asked once.
-    let sized = Expected { size: Some(1000), ..Expected::nothing() };
+    let sized = Expected::nothing().with_size(1000);
     assert_eq!(cache.cache_image("b", &image[..], sized)?, refused);
     assert_eq!((asked("unknown"), asked("known")), (1.0, 2.0));
     let small = cache.cache_image("c", &image[..999], Expected::nothing())?;

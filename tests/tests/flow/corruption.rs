@@ -28,7 +28,7 @@ pub fn flip(file: &Path, at: u64) -> io::Result<()> {
 
 /// Reads the image up to its error, and asserts that it is damaged.
 #[track_caller]
-fn refused(cache: &ImageCache, id: &str) -> Vec<u8> {
+pub fn refused(cache: &ImageCache, id: &str) -> Vec<u8> {
     let (came, end) = match cache.open_for_read(id) {
         Ok(Some(mut reader)) => read_until_error(&mut reader, 3 * MIB),
         Ok(None) => panic!("{id} is not cached"),
@@ -45,7 +45,7 @@ fn digests(temp: &TempCache) -> usize {
 }
 
 /// The only digest file.
-fn only_digests(temp: &TempCache) -> std::path::PathBuf {
+pub fn only_digests(temp: &TempCache) -> std::path::PathBuf {
     let names = temp.names(".image-cache/blocks");
     assert_eq!(names.len(), 1, "{names:?}");
     names

@@ -5,6 +5,7 @@ mod cleaning;
 mod closing;
 mod corruption;
 mod counting;
+mod digests;
 mod disk_layout;
 mod durability;
 mod external_changes;

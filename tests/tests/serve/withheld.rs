@@ -1,8 +1,9 @@
 //! No client gets an image that the origin would refuse to it, or that the origin no longer has.
 
+use image_cache::ChecksumAlgorithm;
 use image_cache_tests::http::{Glance, data, reply, write_head};
 use image_cache_tests::serving::Served;
-use image_cache_tests::{TempCache, Tested, bytes, md5_hex, wrong_md5};
+use image_cache_tests::{TempCache, Tested, bytes, digest, md5_hex, wrong_digest, wrong_md5};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
@@ -179,6 +180,15 @@ fn bytes_that_differ_from_the_promised_ones_are_never_served_completely_or_cache
     assert!(!answer.is_complete && answer.body.len() < image.len());
     cached_nothing("another checksum");
 
+    glance.put("a", &image);
+    glance.change("a", |image| {
+        image.os_hash =
+            Some(("sha512", wrong_digest(ChecksumAlgorithm::Sha512, &image.bytes).to_string()));
+    });
+    let answer = served.get(&data("a"))?;
+    assert!(!answer.is_complete && answer.body.len() < image.len());
+    cached_nothing("another SHA-512, with the right MD5");
+
     // If the length differs from the record, the response is forwarded unchanged.
     glance.put("a", &image);
     let copy = glance.clone();
@@ -204,6 +214,33 @@ fn bytes_that_differ_from_the_promised_ones_are_never_served_completely_or_cache
     let answer = served.get(&data("a"))?;
     assert!(!answer.is_complete);
     cached_nothing("more bytes");
+    Ok(())
+}
+
+/// The cache computes no SHA-3, and Glance's `os_hash_value` may be missing.
+#[test]
+fn a_hash_that_cannot_be_compared_is_ignored_and_the_others_are_verified() -> Tested {
+    let image = bytes(9, SIZE);
+    let sha256 = digest(ChecksumAlgorithm::Sha256, &image).to_string();
+    let hashes = [
+        None,
+        Some(("sha256", sha256.clone())),
+        Some(("sha3_512", "0".repeat(128))),
+        Some(("sha512", sha256)),
+        Some(("sha512", String::new())),
+    ];
+    for hash in hashes {
+        let glance = Glance::with("a", &image);
+        glance.change("a", |image| image.os_hash.clone_from(&hash));
+        let origin = glance.origin();
+        let served = Served::before(&origin.url(), &[]);
+        for status in ["miss", "hit"] {
+            served.get(&data("a"))?.assert_is(200, status, &image);
+        }
+        let served = Served::before(&origin.url(), &[]);
+        glance.change("a", |image| image.md5 = wrong_md5(&image.bytes));
+        assert!(!served.get(&data("a"))?.is_complete, "{hash:?}");
+    }
     Ok(())
 }
 

@@ -54,7 +54,7 @@ fn page(rows: &Rows, machine: &str, took: Duration, by_hand: &str) -> String {
 same data and the same disk. A figure is the median of its samples, with the smallest and the largest sample in brackets; a ratio is our figure divided by the
 peer's. Unless a row states otherwise, image-cache has its default options: it syncs, verifies and limits. The peers are real packages: Glance 33.0.0 from PyPI
 through its library (`tests/fixtures/glance/measure.py`; the database of its driver `centralized_db` is an SQLite file), nginx from
-Debian, OpenSSL, the crates md-5 and fast-md5, SQLite and attributes without a component.
+Debian, OpenSSL, the crates md-5, fast-md5 and sha2, SQLite and attributes without a component.
 
 {count} rows; {missed} targets missed, {missing} peers missing (bold).
 

@@ -3,10 +3,10 @@
 use crate::cache::CacheInner;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::space;
-use image_cache_model::{Checksum, Expected, ImageId};
+use image_cache_model::{Checksum, ChecksumAlgorithm, Expected, ImageId};
 use image_cache_store::Incomplete;
+use image_cache_store::image_hasher::ImageHasher;
 use image_cache_store::integrity::BlockDigests;
-use image_cache_store::md5::Md5Digest;
 use std::io;
 
 /// The destination of a fetch's bytes. A sink changes only to a later variant of this list.
@@ -14,7 +14,7 @@ pub(super) enum Sink {
     /// The cache: the bytes are written and hashed.
     Caching(Box<CachingSink>),
     /// No file, for this reason: the bytes are only hashed.
-    Verifying(Md5Digest, Outcome),
+    Verifying(ImageHasher, Outcome),
     /// No file, for this reason: no digest is needed, or the fetch has ended.
     Ignoring(Outcome),
 }
@@ -23,20 +23,25 @@ pub(super) enum Sink {
 pub(super) struct CachingSink {
     pub file: Incomplete,
     pub blocks: BlockDigests,
-    digest: Md5Digest,
+    hasher: ImageHasher,
 }
 
 impl Sink {
-    pub fn caching(file: Incomplete) -> Sink {
-        let (blocks, digest) = (BlockDigests::default(), Md5Digest::new());
-        Sink::Caching(Box::new(CachingSink { file, blocks, digest }))
+    /// A sink that writes to this file, and computes the MD5 for the image's record and the digests of the expected algorithms.
+    pub fn caching(file: Incomplete, expected: &Expected) -> Sink {
+        let expected = expected.checksums().iter().map(Checksum::algorithm);
+        let hasher = ImageHasher::new([ChecksumAlgorithm::Md5].into_iter().chain(expected));
+        Sink::Caching(Box::new(CachingSink { file, blocks: BlockDigests::default(), hasher }))
     }
 
     /// A sink that bypasses the cache, for this reason.
     pub fn bypassing(expected: &Expected, reason: Outcome) -> Sink {
-        match expected.md5 {
-            Some(_) => Sink::Verifying(Md5Digest::new(), reason),
-            None => Sink::Ignoring(reason),
+        match expected.checksums() {
+            [] => Sink::Ignoring(reason),
+            expected => {
+                let hasher = ImageHasher::new(expected.iter().map(Checksum::algorithm));
+                Sink::Verifying(hasher, reason)
+            }
         }
     }
 
@@ -53,21 +58,21 @@ impl Sink {
         match self {
             Sink::Caching(caching) => {
                 caching.blocks.update(&block);
-                caching.digest.update(block)
+                caching.hasher.update(block)
             }
-            Sink::Verifying(digest, _) => digest.update(block),
+            Sink::Verifying(hasher, _) => hasher.update(block),
             Sink::Ignoring(_) => Vec::new(),
         }
     }
 
-    /// The digest of all bytes, if it is needed. Call it once.
-    pub fn finish_digest(&mut self) -> io::Result<Option<Checksum>> {
-        let digest = match self {
-            Sink::Caching(caching) => &mut caching.digest,
-            Sink::Verifying(digest, _) => digest,
-            Sink::Ignoring(_) => return Ok(None),
+    /// The digests of all bytes that are needed, sorted by algorithm. Call it once.
+    pub fn finish_digests(&mut self) -> io::Result<Vec<Checksum>> {
+        let hasher = match self {
+            Sink::Caching(caching) => &mut caching.hasher,
+            Sink::Verifying(hasher, _) => hasher,
+            Sink::Ignoring(_) => return Ok(Vec::new()),
         };
-        std::mem::take(digest).finish().map(Some)
+        std::mem::take(hasher).finish()
     }
 
     /// The cache has failed: removes the file; from now on the bytes are only hashed.
@@ -75,7 +80,7 @@ impl Sink {
         match std::mem::replace(self, Sink::Ignoring(reason.clone())) {
             Sink::Caching(caching) => {
                 caching.file.discard();
-                *self = Sink::Verifying(caching.digest, reason);
+                *self = Sink::Verifying(caching.hasher, reason);
             }
             other => *self = other,
         }

@@ -4,10 +4,10 @@ use super::quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::metadata::DriverBudget;
-use image_cache_model::{Checksum, ChecksumAlgorithm, ImageId};
+use image_cache_model::{Checksum, ImageId};
 use image_cache_store::FileKey;
+use image_cache_store::image_hasher::{ImageHasher, WRITE_BLOCK};
 use image_cache_store::integrity::{BlockDigests, DigestTable, MAX_IMAGE_BYTES, Trust};
-use image_cache_store::md5::{Md5Digest, WRITE_BLOCK};
 use image_cache_store::sync::lock;
 use std::fs::File;
 use std::io;
@@ -114,8 +114,7 @@ fn build(
     if !is_in_place(inner, id, file)? {
         return Ok(None);
     }
-    let is_md5 = |sum: &Checksum| sum.algorithm() == ChecksumAlgorithm::Md5;
-    Ok(Some(match record.and_then(|record| record.checksum).filter(is_md5) {
+    Ok(Some(match record.and_then(|record| record.checksum) {
         Some(checksum) => verify_checksum(inner, id, file, &checksum, progress)?,
         None => Arc::new(DigestTable::trust_on_first_use(key.size, save_when_complete)),
     }))
@@ -134,7 +133,8 @@ fn verify_checksum(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Arc<DigestTable>> {
     tracing::info!(image = %id, "it has no block digests: it is verified against its checksum first");
-    let (mut md5, mut digests) = (Md5Digest::new(), BlockDigests::default());
+    let algorithm = expected.algorithm();
+    let (mut hasher, mut digests) = (ImageHasher::new([algorithm]), BlockDigests::default());
     let (mut buffer, mut size) = (Vec::with_capacity(WRITE_BLOCK), 0);
     loop {
         buffer.resize(WRITE_BLOCK, 0);
@@ -143,7 +143,7 @@ fn verify_checksum(
             Ok(count) => {
                 buffer.truncate(count);
                 digests.update(&buffer);
-                buffer = md5.update(buffer);
+                buffer = hasher.update(buffer);
                 size += count as u64;
                 progress(count as u64);
             }
@@ -151,9 +151,9 @@ fn verify_checksum(
             Err(e) => return Err(Error::image("read", id)(e)),
         }
     }
-    let found = md5.finish().map_err(Error::image("hash", id))?;
-    if found != *expected {
-        let reason = format!("its MD5 is {found}, but its record has {expected}");
+    let found = hasher.finish().map_err(Error::image("hash", id))?;
+    if let Some(found) = found.iter().find(|found| *found != expected) {
+        let reason = format!("its {algorithm} is {found}, but its record has {expected}");
         return Err(quarantine(inner, id, file, reason));
     }
     let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));

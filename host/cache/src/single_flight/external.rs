@@ -23,7 +23,7 @@ pub(super) struct ExternalFile {
     request: Request,
     file: Arc<File>,
     pause: Duration,
-    /// Outcome and digest of the image, after it was published.
+    /// Outcome and checksum of the image, after it was published.
     published: Option<Completed>,
     /// The file's metadata at the last check.
     looked_at: Option<Metadata>,
@@ -74,8 +74,9 @@ impl GrowingFile for ExternalFile {
         }
         match self.request.inner.directory.poll_writer(&self.request.image_id, &self.file)? {
             WriterState::Published => {
-                let (outcome, digest) = (Outcome::AlreadyCached, self.request.recorded_digest());
-                let completed = self.published.insert(Completed { outcome, digest }).clone();
+                let digests = self.request.recorded_checksum().into_iter().collect();
+                let outcome = Outcome::AlreadyCached;
+                let completed = self.published.insert(Completed { outcome, digests }).clone();
                 // It may have grown between the two checks.
                 let size = self.file.metadata()?.len();
                 Ok(self.snapshot_of(size, Some(FetchEnd::Whole(completed))))

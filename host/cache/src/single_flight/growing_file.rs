@@ -61,5 +61,6 @@ pub(crate) enum FetchEnd {
 #[derive(Debug, Clone)]
 pub(crate) struct Completed {
     pub outcome: Outcome,
-    pub digest: Option<Checksum>,
+    /// The digests that the fetch computed, or the checksum in the record.
+    pub digests: Arc<[Checksum]>,
 }

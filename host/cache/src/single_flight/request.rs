@@ -23,9 +23,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The MD5 in the record, if this reader expects one: the writer may not have expected it.
-    pub fn recorded_digest(&self) -> Option<Checksum> {
-        self.expected.md5.as_ref()?;
+    /// The checksum in the record, if this reader expects one: the writer may not have expected it.
+    pub fn recorded_checksum(&self) -> Option<Checksum> {
+        self.expected.checksums().first()?;
         let metadata = &self.inner.metadata;
         let record = metadata.cached_image(&self.image_id, &DriverBudget::one_call());
         record.ok()?.and_then(|record| record.checksum)

@@ -119,9 +119,9 @@ impl Request {
 
     /// Whether a cached image is the expected one, according to the records.
     fn agrees(&self, reader: &CachedReader) -> bool {
-        let digest = self.recorded_digest();
-        let checked =
-            check_promises(&self.expected, &self.image_id, reader.image_size(), digest.as_ref());
+        let recorded = self.recorded_checksum();
+        let (size, recorded) = (reader.image_size(), recorded.as_slice());
+        let checked = check_promises(&self.expected, &self.image_id, size, recorded);
         if let Err(error) = &checked {
             tracing::warn!(image = %self.image_id, %error, "the cached image is not the expected one; it is fetched");
         }

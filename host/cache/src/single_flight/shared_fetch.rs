@@ -4,7 +4,7 @@ use super::growing_file::FetchEnd;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
 use crate::fill::Fill;
-use image_cache_store::md5::WRITE_BLOCK;
+use image_cache_store::image_hasher::WRITE_BLOCK;
 use image_cache_store::sync::lock;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};

@@ -15,12 +15,12 @@ use tokio_util::io::ReaderStream;
 /// `start` is called with [`Break::none`], at offset 0, when the first chunk is read, and again after each error, with the offset
 /// and the error. It returns a source that starts at the offset, or the error for the readers: the given one, if it cannot
 /// resume. It decides how often it tries and how long it waits in between; [`Break::attempts_without_bytes`] helps to limit that.
-/// It must make sure that the new source is the same image (for example by an ETag): only an expected MD5 would detect another
+/// It must make sure that the new source is the same image (for example by an ETag): only an expected checksum would detect another
 /// one.
 ///
 /// With a `size`, an end before this number of bytes is also an interruption ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)).
 ///
-/// The cached bytes and the states of the MD5 and the block digests are kept: no byte is read twice.
+/// The cached bytes and the states of the digests and the block digests are kept: no byte is read twice.
 ///
 /// ```
 /// use image_cache::tokio::{AsyncImageCache, resuming};

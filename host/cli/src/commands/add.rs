@@ -8,7 +8,7 @@ use crate::progress;
 use anyhow::Context;
 use clap::Args;
 use image_cache::{
-    CachedImage, Expected, ImageCache, ImageId, Outcome, RequestKind, Requester, Tenant,
+    CachedImage, Checksum, Expected, ImageCache, ImageId, Outcome, RequestKind, Requester, Tenant,
     parse_bytes,
 };
 use serde::Serialize;
@@ -26,6 +26,12 @@ pub struct AddArgs {
     /// The MD5 that the bytes must have
     #[arg(long, value_name = "HEX")]
     md5: Option<String>,
+    /// The SHA-256 that the bytes must have
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    /// The SHA-512 that the bytes must have
+    #[arg(long, value_name = "HEX")]
+    sha512: Option<String>,
     /// How many bytes there must be: a number, or a number with a unit (10 MB, 10 MiB)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     size: Option<u64>,
@@ -51,10 +57,13 @@ struct AddAnswer<'a> {
 }
 
 pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
-    let mut expected = Expected::nothing().with_md5(add.md5.as_deref().unwrap_or_default())?;
+    let mut expected = Expected::nothing()
+        .with_md5(add.md5.as_deref().unwrap_or_default())?
+        .with_sha256(add.sha256.as_deref().unwrap_or_default())?
+        .with_sha512(add.sha512.as_deref().unwrap_or_default())?;
     let (mut source, length) = open(&add.source)?;
     expected.size = add.size.or(length);
-    let may_end = expected.size.is_some() || expected.md5.is_some();
+    let may_end = expected.size.is_some() || !expected.checksums().is_empty();
     let mut source = NotEmpty { source: &mut source, may_end };
     let requester = Requester { kind: RequestKind::Add, tenant: add.tenant.clone() };
     let cache = context.open()?.on_behalf_of(requester);
@@ -111,17 +120,16 @@ fn answer<'a>(
         Some(record) => Some(record.size),
         None => cache.image_size(image_id)?,
     };
-    let checksum = record.and_then(|record| record.checksum).map(|checksum| checksum.to_string());
-    let is_compared = expected.md5.is_none() || checksum.is_some();
+    let checksum = record.and_then(|record| record.checksum);
     let text = match reason {
-        Some(_) if is_compared => "already cached",
-        Some(_) => "already cached, and its MD5 is not known, so it was not compared",
-        None => "cached",
+        Some(_) => already_cached(expected, checksum.as_ref()),
+        None => "cached".to_owned(),
     };
+    let checksum = checksum.map(|checksum| checksum.to_string());
     let (cached, failure) = (true, None);
     let refusal = None;
     let answer = AddAnswer { image_id, cached, size, checksum, reason, failure, refusal };
-    Ok((answer, text.to_owned()))
+    Ok((answer, text))
 }
 
 /// A source of unknown size must have bytes: an empty pipe is more often a failed command than an empty image.
@@ -144,17 +152,35 @@ impl<R: Read> Read for NotEmpty<R> {
 /// Whether the cached image is the one that the caller wants to add, as far as its record tells.
 fn check_cached(expected: &Expected, cached: &CachedImage) -> anyhow::Result<()> {
     let size = expected.size.filter(|size| *size != cached.size);
-    let md5 = expected.md5.as_ref().zip(cached.checksum.as_ref());
-    let what = match (size, md5) {
+    let known = cached.checksum.as_ref();
+    let checksum = known.and_then(|known| expected.checksum(known.algorithm()).zip(Some(known)));
+    let what = match (size, checksum) {
         (Some(size), _) => {
             format!("{size} bytes were expected, the cached image has {}", cached.size)
         }
-        (None, Some((md5, known))) if md5.algorithm() == known.algorithm() && md5 != known => {
-            format!("MD5 {md5} was expected, the cached image has {known}")
+        (None, Some((checksum, known))) if checksum != known => {
+            let algorithm = known.algorithm();
+            format!("{algorithm} {checksum} was expected, the cached image has {known}")
         }
         _ => return Ok(()),
     };
     Err(CliError::OtherImage { id: cached.image_id.clone(), what }.into())
+}
+
+/// The text for an image that was cached before, with the expected checksums that its record does not have.
+fn already_cached(expected: &Expected, known: Option<&Checksum>) -> String {
+    let known = known.map(Checksum::algorithm);
+    let expected = expected.checksums().iter().map(Checksum::algorithm);
+    let others = expected.filter(|algorithm| Some(*algorithm) != known);
+    let others: Vec<String> = others.map(|algorithm| algorithm.to_string()).collect();
+    match &others[..] {
+        [] => "already cached".to_owned(),
+        [other] => format!("already cached, and its {other} is not known, so it was not compared"),
+        others => {
+            let others = others.join(" and ");
+            format!("already cached, and its {others} are not known, so they were not compared")
+        }
+    }
 }
 
 /// The reason in the output, and in the error.

@@ -244,6 +244,14 @@ fn another_image_under_the_id_of_a_cached_one_is_a_mismatch() {
     std::fs::write(scratch.cache_dir().join("adopted"), "12345").expect("a file");
     let added = scratch.feed(["add", "adopted", "-", "--md5", HELLO_MD5, "--size", "5"], b"hello");
     assert!(added.done().contains("its MD5 is not known"), "{}", added.text());
+    // The record of an image that this cache fetched has the MD5.
+    let (sha256, sha512) = ("0".repeat(64), "0".repeat(128));
+    let add = ["add", "a", "-", "--md5", HELLO_MD5, "--size", "5", "--sha512", &*sha512];
+    let added = scratch.feed(add, b"hello");
+    assert!(added.done().contains("its SHA-512 is not known"), "{}", added.text());
+    let added = scratch.feed(add.into_iter().chain(["--sha256", &*sha256]), b"hello");
+    let words = "its SHA-256 and SHA-512 are not known, so they were not compared";
+    assert!(added.done().contains(words), "{}", added.text());
 }
 
 #[test]

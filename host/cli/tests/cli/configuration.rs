@@ -11,6 +11,8 @@ fn bad_usage_ends_with_2() {
         vec!["frobnicate"],
         vec!["add", "a"],
         vec!["add", "a", "-", "--md5", "nothex"],
+        vec!["add", "a", "-", "--sha256", "5d41402abc4b2a76b9719d911017c592"],
+        vec!["add", "a", "-", "--sha512", "nothex"],
         vec!["add", "a", "-", "--size", "-1"],
         vec!["add", "a", "-", "--size", "ten"],
         vec!["delete"],

@@ -1,6 +1,6 @@
 //! `add` and `get`: input, output and interruptions.
 
-use super::{Answer, HELLO_MD5, Scratch};
+use super::{Answer, HELLO_MD5, HELLO_SHA256, HELLO_SHA512, Scratch};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -39,6 +39,33 @@ fn a_wrong_checksum_or_size_ends_with_4_and_caches_nothing() {
     assert_eq!(scratch.json(["status"])["invalid"], 1);
     scratch.feed(["add", "a", "-", "--md5", HELLO_MD5], b"hello").done();
     scratch.feed(["add", "b", "-", "--md5", ""], b"hello").done();
+}
+
+#[test]
+fn every_given_checksum_is_verified() {
+    let scratch = Scratch::new();
+    let right = [("--md5", HELLO_MD5), ("--sha256", HELLO_SHA256), ("--sha512", HELLO_SHA512)];
+    for (wrong, digest) in right {
+        let zeros = "0".repeat(digest.len());
+        let given = right.map(|(option, digest)| match option == wrong {
+            true => [option, &*zeros],
+            false => [option, digest],
+        });
+        let add = ["add", "a", "-"].into_iter().chain(given.into_iter().flatten());
+        let answer = scratch.feed(add, b"hello");
+        answer.failed(4, &format!("{zeros} was expected, but the source returned {digest}"));
+    }
+    assert_eq!(scratch.run(["show", "a"]).code, Some(3));
+    for (option, digest) in right {
+        let upper = digest.to_uppercase();
+        scratch.feed(["add", &option[2..], "-", option, &*upper], b"hello").done();
+    }
+    let all = right.into_iter().flat_map(|(option, digest)| [option, digest]);
+    scratch.feed(["add", "a", "-"].into_iter().chain(all), b"hello").done();
+    assert_eq!(scratch.json(["show", "a"])["checksum"], HELLO_MD5, "the record keeps the MD5");
+    scratch
+        .feed(["add", "b", "-", "--sha512", HELLO_SHA256], b"hello")
+        .failed(2, "is not a valid SHA-512 checksum: 128 hexadecimal digits are accepted");
 }
 
 #[test]

@@ -24,15 +24,19 @@ pub(super) fn image_to_guest(image: &CachedImage) -> types::CachedImage {
         hits: image.hits,
         last_accessed: timestamp(image.last_accessed),
         last_modified: timestamp(image.last_modified),
-        checksum: image.checksum.as_ref().map(|sum| types::Checksum {
-            algorithm: match sum.algorithm() {
-                ChecksumAlgorithm::Md5 => types::ChecksumAlgorithm::Md5,
-                ChecksumAlgorithm::Sha256 => types::ChecksumAlgorithm::Sha256,
-                ChecksumAlgorithm::Sha512 => types::ChecksumAlgorithm::Sha512,
-            },
-            value: sum.value().into(),
-        }),
+        checksum: image.checksum.as_ref().and_then(checksum_to_guest),
     }
+}
+
+/// `None` if the interface has no such algorithm.
+fn checksum_to_guest(sum: &Checksum) -> Option<types::Checksum> {
+    let algorithm = match sum.algorithm() {
+        ChecksumAlgorithm::Md5 => types::ChecksumAlgorithm::Md5,
+        ChecksumAlgorithm::Sha256 => types::ChecksumAlgorithm::Sha256,
+        ChecksumAlgorithm::Sha512 => types::ChecksumAlgorithm::Sha512,
+        _ => return None,
+    };
+    Some(types::Checksum { algorithm, value: sum.value().into() })
 }
 
 pub(super) fn hits_to_guest(hits: &[Hit]) -> Vec<wit::Hit> {

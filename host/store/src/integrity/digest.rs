@@ -8,7 +8,7 @@ use std::hash::Hasher;
 use twox_hash::XxHash3_64;
 
 /// Bytes of a block with a digest; the last block of an image may be shorter. Writes use the smaller
-/// [`WRITE_BLOCK`](crate::md5::WRITE_BLOCK).
+/// [`WRITE_BLOCK`](crate::image_hasher::WRITE_BLOCK).
 pub const DIGEST_BLOCK: u64 = 1 << 20;
 
 /// The digest of a block, never 0.
