@@ -9,6 +9,6 @@ use install::INTERFACE;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=install.rs");
-    println!("cargo::rustc-link-arg-cdylib=-Wl,-soname,libimage_cache.so.{INTERFACE}");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libimage_cache.so.{INTERFACE}");
     println!("cargo::rustc-env=IMGCACHE_INTERFACE={INTERFACE}");
 }

@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 /// The arguments are those of imgcache_get_or_fetch().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_add(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     expected_size: i64,
     expected_digests: *const c_char,
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn imgcache_add(
 /// offset moves. If expected_size is below 0, the rest of a regular file is expected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_add_fd(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     expected_size: i64,
     expected_digests: *const c_char,

@@ -8,7 +8,7 @@ use crate::running_source::{self, FetchedImage};
 use crate::text::{optional_path, optional_text, text};
 use image_cache::{
     Config, ConfigLayers, ConfigOption, Error, Expected, ImageCache, ImageId, RequestKind,
-    Requester,
+    Requester, Tenant,
 };
 use std::ffi::{c_char, c_int};
 use std::path::Path;
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn imgcache_open_file(path: *const c_char, cache: *mut *mu
 /// characters. A driver can have a policy for tenants. Close both handles.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_for_tenant(
-    cache: *const Cache,
+    cache: *mut Cache,
     tenant: *const c_char,
     tenant_cache: *mut *mut Cache,
 ) -> c_int {
@@ -136,8 +136,8 @@ pub unsafe extern "C" fn imgcache_for_tenant(
     status(|| unsafe {
         let place = Place::new(tenant_cache)?;
         let cache = with_cache(cache, |cache| {
-            let tenant = text(tenant, "tenant")?.parse();
-            let tenant = tenant.map_err(|e: image_cache::InvalidTenant| Failure::argument(e.to_string()))?;
+            let tenant = text(tenant, "tenant")?.parse::<Tenant>();
+            let tenant = tenant.map_err(|error| Failure::argument(error.to_string()))?;
             let requester = Requester { kind: RequestKind::Client, tenant: Some(tenant) };
             Ok(cache.on_behalf_of(requester))
         })?;

@@ -49,7 +49,7 @@ pub(crate) unsafe fn with<H: Handle, T>(
 ) -> Result<T> {
     if pointer.is_null() {
         let name = H::NAME;
-        return Err(Failure::argument(format!("the {name} is NULL: not opened, or closed")));
+        return Err(Failure::argument(format!("the {name} is NULL: it was not opened, or is closed already")));
     }
     // SAFETY: it comes from `Arc::into_raw` in `give`, and C's reference is still there.
     let object = unsafe {

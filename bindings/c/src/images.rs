@@ -33,21 +33,21 @@ pub type Visit =
 
 /// 1 if the image is cached, complete and verified; 0 if not.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_is_cached(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_is_cached(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.is_cached(id)?)) })
 }
 
 /// 1 if a live writer, in this or another process, is caching the image; 0 if not.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_is_being_cached(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_is_being_cached(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.is_being_cached(id)?)) })
 }
 
 /// Bytes of a cached image; IMGCACHE_ERROR_NOT_CACHED if it is not cached.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_image_size(cache: *const Cache, id: *const c_char) -> i64 {
+pub unsafe extern "C" fn imgcache_image_size(cache: *mut Cache, id: *const c_char) -> i64 {
     // SAFETY: the header states the rules.
     number(|| unsafe {
         with_image(cache, id, |cache, id| {
@@ -59,21 +59,21 @@ pub unsafe extern "C" fn imgcache_image_size(cache: *const Cache, id: *const c_c
 
 /// How often the image was read to its end; 0 if it is not cached.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_hit_count(cache: *const Cache, id: *const c_char) -> i64 {
+pub unsafe extern "C" fn imgcache_hit_count(cache: *mut Cache, id: *const c_char) -> i64 {
     // SAFETY: the header states the rules.
     number(|| unsafe { with_image(cache, id, |cache, id| Ok(signed(cache.hit_count(id)?))) })
 }
 
 /// Removes a cached image: 1 if it was cached, 0 if not. Its open readers can still read it to the end.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_delete(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_delete(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.delete_cached_image(id)?)) })
 }
 
 /// Removes all cached images, and returns their number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_delete_all(cache: *const Cache) -> i64 {
+pub unsafe extern "C" fn imgcache_delete_all(cache: *mut Cache) -> i64 {
     // SAFETY: the header states the rules.
     number(|| unsafe { with_cache(cache, |cache| Ok(signed(cache.delete_all_cached_images()?))) })
 }
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn imgcache_delete_all(cache: *const Cache) -> i64 {
 /// The list is that of the beginning, so the function may change the cache.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_list(
-    cache: *const Cache,
+    cache: *mut Cache,
     visit: Visit,
     context: *mut c_void,
 ) -> i64 {
@@ -133,7 +133,7 @@ fn microseconds(time: SystemTime) -> i64 {
 /// seconds: how long the pin holds; below 0 if it has no end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_pin(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     name: *const c_char,
     seconds: i64,
@@ -156,7 +156,7 @@ fn pin_end(seconds: i64) -> Result<Option<SystemTime>> {
 /// Removes the image's pin of this name, or with NULL all its pins, and returns the number of removed pins.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_unpin(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     name: *const c_char,
 ) -> i64 {

@@ -35,7 +35,7 @@ pub struct Cleaned {
 /// Evicts images in the driver's order until the cache is within its limits. Call it periodically, and after a fetch that made
 /// the cache too large. The result may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_prune(cache: *const Cache, pruned: *mut Pruned) -> c_int {
+pub unsafe extern "C" fn imgcache_prune(cache: *mut Cache, pruned: *mut Pruned) -> c_int {
     // SAFETY: the header states the rules.
     status(|| unsafe {
         let done = with_cache(cache, |cache| Ok(cache.prune()?))?;
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn imgcache_prune(cache: *const Cache, pruned: *mut Pruned
 /// stall_seconds: the age at which an interrupted fetch is removed; below 0: image_cache_stall_time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_clean(
-    cache: *const Cache,
+    cache: *mut Cache,
     stall_seconds: i64,
     cleaned: *mut Cleaned,
 ) -> c_int {
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn imgcache_clean(
 
 /// Reads and verifies a whole cached image. IMGCACHE_ERROR_NOT_CACHED if it is not cached; IMGCACHE_ERROR_CORRUPT if it is damaged.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_verify(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_verify(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     status(|| unsafe {
         with_image(cache, id, |cache, id| {
@@ -77,14 +77,14 @@ pub unsafe extern "C" fn imgcache_verify(cache: *const Cache, id: *const c_char)
 
 /// Writes the hits that were collected during image_cache_hit_delay. imgcache_close() of the last handle does so, too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_flush(cache: *const Cache) -> c_int {
+pub unsafe extern "C" fn imgcache_flush(cache: *mut Cache) -> c_int {
     // SAFETY: the header states the rules.
     status(|| unsafe { with_cache(cache, |cache| Ok(cache.flush()?)) })
 }
 
 /// Detects changes that other programs made in the directory. Call it about every second if the program rarely lists or prunes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_reconcile(cache: *const Cache) -> c_int {
+pub unsafe extern "C" fn imgcache_reconcile(cache: *mut Cache) -> c_int {
     // SAFETY: the header states the rules.
     status(|| unsafe {
         with_cache(cache, |cache| {

@@ -11,21 +11,21 @@ pub type VisitId = Option<unsafe extern "C" fn(context: *mut c_void, id: *const 
 
 /// Adds an image to the end of the queue: 1, or 0 if it is cached, being cached or queued already.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_queue(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_queue(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.queue_image(id)?)) })
 }
 
 /// Removes an image from the queue: 1, or 0 if it was not queued.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_dequeue(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_dequeue(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.delete_queued_image(id)?)) })
 }
 
 /// 1 if the image is in the queue, 0 if not.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_is_queued(cache: *const Cache, id: *const c_char) -> c_int {
+pub unsafe extern "C" fn imgcache_is_queued(cache: *mut Cache, id: *const c_char) -> c_int {
     // SAFETY: the header states the rules.
     switch(|| unsafe { with_image(cache, id, |cache, id| Ok(cache.is_queued(id)?)) })
 }
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn imgcache_is_queued(cache: *const Cache, id: *const c_ch
 /// Calls the function for each queued image, in their order, until it returns another number than 0; returns the number of calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_list_queue(
-    cache: *const Cache,
+    cache: *mut Cache,
     visit: VisitId,
     context: *mut c_void,
 ) -> i64 {

@@ -119,7 +119,7 @@ impl ReaderState {
 /// while it is open; after a deletion it can still be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_open_cached(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     reader: *mut *mut Reader,
 ) -> c_int {
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn imgcache_open_cached(
 /// Opens a range of a cached image, from this offset and with at most this length; the size of the image limits both.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_open_range(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     offset: u64,
     length: u64,
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn imgcache_open_range(
 /// source: closed exactly once, also if this call fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_get_or_fetch(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     expected_size: i64,
     expected_digests: *const c_char,
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn imgcache_get_or_fetch(
 /// Opens an image that is cached or being fetched, without a source. IMGCACHE_ERROR_NOT_CACHED if it is neither.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_follow(
-    cache: *const Cache,
+    cache: *mut Cache,
     id: *const c_char,
     reader: *mut *mut Reader,
 ) -> c_int {
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn imgcache_follow(
 /// than length are not the end. After a failure, except IMGCACHE_ERROR_AGAIN, all further reads fail.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_read(
-    reader: *const Reader,
+    reader: *mut Reader,
     buffer: *mut c_void,
     length: usize,
 ) -> ssize_t {
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn imgcache_read(
 /// Moves a reader of imgcache_open_cached() or imgcache_open_range() like lseek(2), and returns the new offset. whence is SEEK_SET,
 /// SEEK_CUR or SEEK_END.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_seek(reader: *const Reader, offset: i64, whence: c_int) -> i64 {
+pub unsafe extern "C" fn imgcache_seek(reader: *mut Reader, offset: i64, whence: c_int) -> i64 {
     let seek = |reader: &Reader| {
         let to = match (whence, u64::try_from(offset)) {
             (0, Ok(offset)) => SeekFrom::Start(offset),
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn imgcache_seek(reader: *const Reader, offset: i64, whenc
 
 /// The number of bytes of the reader: of its image, or of its range. IMGCACHE_ERROR_SIZE_UNKNOWN if it is not known before the end.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_size(reader: *const Reader) -> i64 {
+pub unsafe extern "C" fn imgcache_size(reader: *mut Reader) -> i64 {
     // SAFETY: the header states the rules.
     number(|| unsafe { with(reader, |reader: &Reader| Ok(signed(reader.state()?.size()?))) })
 }
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn imgcache_size(reader: *const Reader) -> i64 {
 /// The outcome for the image after the end: an imgcache_outcome. If it is not IMGCACHE_OUTCOME_CACHED, imgcache_message() has the
 /// reason.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_outcome_of(reader: *const Reader) -> c_int {
+pub unsafe extern "C" fn imgcache_outcome_of(reader: *mut Reader) -> c_int {
     // SAFETY: the header states the rules.
     small_number(|| unsafe {
         with(reader, |reader: &Reader| Ok(reader.state()?.outcome() as c_int))

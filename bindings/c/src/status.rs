@@ -41,7 +41,7 @@ pub struct Status {
 
 /// The state of the cache.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_get_status(cache: *const Cache, status_out: *mut Status) -> c_int {
+pub unsafe extern "C" fn imgcache_get_status(cache: *mut Cache, status_out: *mut Status) -> c_int {
     // SAFETY: the header states the rules.
     status(|| unsafe {
         if status_out.is_null() {
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn imgcache_get_status(cache: *const Cache, status_out: *m
 /// it cuts the text to the buffer, ends it with NUL, and returns the length of the whole text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_driver(
-    cache: *const Cache,
+    cache: *mut Cache,
     buffer: *mut c_char,
     length: usize,
 ) -> i64 {
