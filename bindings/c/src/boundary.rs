@@ -2,14 +2,14 @@
 
 use crate::error::ErrorCode;
 use crate::failure::{Failure, Result};
-use crate::{last_error, log};
+use crate::{last_error, running_log};
 use std::any::Any;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs an operation that returns a number of at least 0; a failure returns its code, which is negative.
 pub(crate) fn number(run: impl FnOnce() -> Result<i64>) -> i64 {
-    if log::is_running() {
+    if running_log::is_running() {
         let text = "the log function must not call the library: it runs while the library holds locks";
         return failed(Failure::new(ErrorCode::Deadlock, text));
     }

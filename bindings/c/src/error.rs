@@ -1,7 +1,6 @@
-//! The codes of failures, and the details of the thread's last one.
+//! The codes of failures.
 
-use crate::last_error;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char};
 
 /// Why a call failed. Functions that can fail return one of these codes, or a number of at least 0. Later versions may add codes.
 #[repr(C)]
@@ -81,26 +80,6 @@ impl ErrorCode {
             ErrorCode::Other => c"other",
         }
     }
-}
-
-/// The text of this thread's last failed call: what failed, why, and what to do. After a call that returned another outcome than
-/// IMGCACHE_OUTCOME_CACHED, it is the reason why the image is not cached. Empty if there was none. Never NULL; valid until the next
-/// call of this library in this thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn imgcache_message() -> *const c_char {
-    last_error::text_pointer()
-}
-
-/// The system's error number (errno) in this thread's last failed call; 0 if the system was not the reason.
-#[unsafe(no_mangle)]
-pub extern "C" fn imgcache_error_errno() -> c_int {
-    last_error::errno()
-}
-
-/// 1 if this thread's last failed call may succeed when it is repeated later without a change; otherwise 0.
-#[unsafe(no_mangle)]
-pub extern "C" fn imgcache_error_is_retryable() -> c_int {
-    c_int::from(last_error::is_retryable())
 }
 
 /// A word for a code, for logs: "not-cached". "ok" for a number of at least 0, "unknown" for a code of a later version.

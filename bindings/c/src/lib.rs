@@ -26,6 +26,7 @@ mod maintenance;
 mod outcome;
 mod queue;
 mod reader;
+mod running_log;
 mod running_source;
 mod source;
 mod status;
@@ -34,15 +35,13 @@ mod version;
 
 pub use adding::{imgcache_add, imgcache_add_fd};
 pub use cache::{Cache, imgcache_close, imgcache_for_tenant, imgcache_open, imgcache_open_file};
-pub use error::{
-    ErrorCode, imgcache_error_errno, imgcache_error_is_retryable, imgcache_error_name,
-    imgcache_message,
-};
+pub use error::{ErrorCode, imgcache_error_name};
 pub use images::{
     ImageRecord, Visit, imgcache_delete, imgcache_delete_all, imgcache_hit_count,
     imgcache_image_size, imgcache_is_being_cached, imgcache_is_cached, imgcache_list, imgcache_pin,
     imgcache_unpin,
 };
+pub use last_error::{imgcache_error_errno, imgcache_error_is_retryable, imgcache_message};
 pub use log::{Log, LogLevel, imgcache_set_log};
 pub use maintenance::{
     Cleaned, Pruned, imgcache_clean, imgcache_flush, imgcache_prune, imgcache_reconcile,

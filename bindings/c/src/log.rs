@@ -3,7 +3,7 @@
 use crate::boundary::status;
 use crate::failure::{Failure, Result};
 use crate::last_error::c_string;
-use std::cell::Cell;
+use crate::running_log::RunningLog;
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt::{self, Write};
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -50,15 +50,6 @@ static TARGET: RwLock<Option<Target>> = RwLock::new(None);
 /// Whether the messages of this process come here: false if a Rust program around this library takes them.
 static IS_INSTALLED: LazyLock<bool> =
     LazyLock::new(|| tracing::subscriber::set_global_default(ToC).is_ok());
-
-thread_local! {
-    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether the log function runs in this thread.
-pub(crate) fn is_running() -> bool {
-    IS_RUNNING.try_with(Cell::get).unwrap_or(false)
-}
 
 /// Sets the function that gets the messages of all caches of this process up to a level, an imgcache_log_level. NULL: none. When it
 /// returns, the earlier function is not running and is not called any more.
@@ -111,10 +102,9 @@ impl Subscriber for ToC {
         let text = c_string(&format!("{}{}", message.text, message.fields));
         let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
         let Some(target) = target.as_ref() else { return };
-        let _ = IS_RUNNING.try_with(|it| it.set(true));
+        let _running = RunningLog::start();
         // SAFETY: the header requires that it can be called with this context, which is in use until the lock is released.
         unsafe { (target.log)(target.context, number(*event.metadata().level()), text.as_ptr()) };
-        let _ = IS_RUNNING.try_with(|it| it.set(false));
     }
 
     fn enter(&self, _: &Id) {}
