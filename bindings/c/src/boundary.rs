@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs an operation that returns a number of at least 0; a failure returns its code, which is negative.
 pub(crate) fn number(run: impl FnOnce() -> Result<i64>) -> i64 {
     if running_log::is_running() {
-        let text = "the log function must not call the library: it runs while the library holds locks";
+        let text =
+            "the log function must not call the library: it runs while the library holds locks";
         return failed(Failure::new(ErrorCode::Deadlock, text));
     }
     // An operation that panics poisons its handle, so no broken state is used again.

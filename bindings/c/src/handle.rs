@@ -49,7 +49,9 @@ pub(crate) unsafe fn with<H: Handle, T>(
 ) -> Result<T> {
     if pointer.is_null() {
         let name = H::NAME;
-        return Err(Failure::argument(format!("the {name} is NULL: it was not opened, or is closed already")));
+        return Err(Failure::argument(format!(
+            "the {name} is NULL: it was not opened, or is closed already"
+        )));
     }
     // SAFETY: it comes from `Arc::into_raw` in `give`, and C's reference is still there.
     let object = unsafe {
@@ -123,10 +125,16 @@ mod tests {
         let mut handle = std::ptr::null_mut();
         // SAFETY: the place is a variable, and the handle is given before it is used and taken.
         unsafe {
-            assert_eq!(status(|| with::<Thing, _>(handle, |_| Ok(()))), ErrorCode::InvalidArgument as c_int);
+            assert_eq!(
+                status(|| with::<Thing, _>(handle, |_| Ok(()))),
+                ErrorCode::InvalidArgument as c_int
+            );
             Place::new(&raw mut handle).expect("a place").give(Thing::default());
             assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), 0);
-            assert_eq!(status(|| with(handle, |_: &Thing| panic!("a bug"))), ErrorCode::Panic as c_int);
+            assert_eq!(
+                status(|| with(handle, |_: &Thing| panic!("a bug"))),
+                ErrorCode::Panic as c_int
+            );
             assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), ErrorCode::Panic as c_int);
             assert!(take(&raw mut handle).is_some() && handle.is_null());
             assert!(take(&raw mut handle).is_none());

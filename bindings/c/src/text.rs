@@ -72,7 +72,8 @@ mod tests {
         let mut buffer = [b'x'; 10];
         // SAFETY: `length` is at most 10.
         let count = unsafe { copy(text, buffer.as_mut_ptr().cast(), length) };
-        let copied = CStr::from_bytes_until_nul(&buffer).map(|it| it.to_string_lossy().into_owned());
+        let copied =
+            CStr::from_bytes_until_nul(&buffer).map(|it| it.to_string_lossy().into_owned());
         (count, copied.unwrap_or_default())
     }
 

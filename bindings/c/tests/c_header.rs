@@ -35,6 +35,9 @@ fn the_header_is_that_of_the_sources() -> Result<(), Box<dyn std::error::Error>>
         std::fs::write(&path, &generated)?;
     }
     let kept = std::fs::read(&path)?;
-    assert!(kept == generated, "the header is not current: set {SAVE}=1, run this test again, and commit it");
+    assert!(
+        kept == generated,
+        "the header is not current: set {SAVE}=1, run this test again, and commit it"
+    );
     Ok(())
 }

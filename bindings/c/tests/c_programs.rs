@@ -17,7 +17,9 @@ fn passes(name: &str) {
     let program = Program::compile(&format!("tests/programs/{name}.c"), &STRICT);
     program.run(&[program.directory("native").as_os_str()]);
     match valgrind() {
-        Ok(valgrind) => drop(program.run_under(&valgrind, &[program.directory("valgrind").as_os_str()])),
+        Ok(valgrind) => {
+            drop(program.run_under(&valgrind, &[program.directory("valgrind").as_os_str()]))
+        }
         Err(why) => skip(&why),
     }
 }
@@ -48,7 +50,8 @@ fn the_example_reads_through_with_the_shared_and_with_the_static_library() {
         let flags = [&STRICT[..], flags].concat();
         let program = Program::compile_as(name, "examples/read_through.c", &flags);
         let (directory, file) = (program.directory("native"), program.directory("file"));
-        let image: Vec<u8> = (0..3_000_001u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let image: Vec<u8> =
+            (0..3_000_001u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         fs::write(&file, &image).expect("it can be written");
         let arguments = [directory.as_os_str(), file.as_os_str()];
         assert!(program.run(&arguments) == image, "{name}: the first time from the file");
@@ -87,7 +90,10 @@ fn the_library_has_its_version_and_exports_only_its_interface() {
         return skip("readelf and nm are not installed");
     };
     let soname = format!("[libimage_cache.so.{}]", install::INTERFACE);
-    assert!(dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&soname)), "{dynamic}");
+    assert!(
+        dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&soname)),
+        "{dynamic}"
+    );
     let names = symbols.lines().filter_map(|line| line.split_whitespace().nth(2));
     let (own, foreign): (Vec<&str>, Vec<&str>) = names.partition(|it| it.starts_with("imgcache_"));
     assert!(own.len() > 30, "{own:?}");

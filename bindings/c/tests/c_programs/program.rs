@@ -43,8 +43,8 @@ impl Program {
     pub fn compile_as(name: &str, source: &str, flags: &[&str]) -> Program {
         let path = Path::new(SCRATCH).join(format!("c-{name}"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
-        let (is_static, flags): (Vec<_>, Vec<_>) =
-            flags.iter().partition(|flag| **flag == "--static-library");
+        let (is_static, flags): (Vec<&str>, Vec<&str>) =
+            flags.iter().copied().partition(|flag| *flag == "--static-library");
         let mut libraries = pkg_config(!is_static.is_empty());
         let lib = installed().join("lib");
         if is_static.is_empty() {
@@ -52,7 +52,10 @@ impl Program {
         } else {
             // The linker would prefer the shared library.
             let archive = lib.join("libimage_cache.a").display().to_string();
-            libraries.iter_mut().filter(|it| *it == "-limage_cache").for_each(|it| *it = archive.clone());
+            libraries
+                .iter_mut()
+                .filter(|it| *it == "-limage_cache")
+                .for_each(|it| *it = archive.clone());
         }
         let mut cc = Command::new("cc");
         cc.args(flags).arg("-g").arg("-o").arg(&path).arg(source).args(libraries);

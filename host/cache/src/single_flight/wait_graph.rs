@@ -88,7 +88,8 @@ fn waits_for(waiting: &HashMap<ThreadId, Wait>, fetch: &SourceHolder, this: Thre
             return true;
         }
         let wait = waiting.get(&thread);
-        let wait = wait.filter(|it| it.holder.progress.look_unless_moved(it.position, || ()).is_some());
+        let wait =
+            wait.filter(|it| it.holder.progress.look_unless_moved(it.position, || ()).is_some());
         holder = wait.and_then(|wait| wait.holder.thread());
     }
     false
