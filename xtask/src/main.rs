@@ -11,6 +11,7 @@ mod drivers;
 mod examples;
 mod fuzz;
 mod layers;
+mod memory_dir;
 mod optional;
 mod paths;
 mod plots;
