@@ -84,7 +84,7 @@ fn code(error: &Error) -> ErrorCode {
         Error::ChecksumMismatch { .. } => ErrorCode::DigestMismatch,
         Error::SizeMismatch { .. } => ErrorCode::SizeMismatch,
         Error::Corrupt { .. } => ErrorCode::Corrupt,
-        Error::SourceFailed { .. } => ErrorCode::Source,
+        Error::SourceFailed { .. } | Error::WriterFailed { .. } => ErrorCode::Source,
         Error::Metadata { .. } | Error::Migration { .. } | Error::NoDriver { .. } => {
             ErrorCode::Driver
         }

@@ -32,6 +32,7 @@ mod source;
 mod status;
 mod text;
 mod version;
+mod writer;
 
 pub use adding::{imgcache_add, imgcache_add_fd};
 pub use cache::{Cache, imgcache_close, imgcache_for_tenant, imgcache_open, imgcache_open_file};
@@ -58,3 +59,4 @@ pub use reader::{
 pub use source::{Source, imgcache_set_source_error};
 pub use status::{Status, imgcache_driver, imgcache_get_status};
 pub use version::{imgcache_interface, imgcache_version};
+pub use writer::{Writer, imgcache_abort, imgcache_begin, imgcache_finish, imgcache_write};

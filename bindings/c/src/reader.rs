@@ -234,7 +234,9 @@ pub unsafe extern "C" fn imgcache_seek(reader: *mut Reader, offset: i64, whence:
             (1, _) => SeekFrom::Current(offset),
             (2, _) => SeekFrom::End(offset),
             _ => {
-                return Err(Failure::argument(format!("whence is {whence}: 0, 1 or 2 is accepted")));
+                return Err(Failure::argument(format!(
+                    "whence is {whence}: 0, 1 or 2 is accepted"
+                )));
             }
         };
         Ok(signed(reader.state()?.seek(to)?))

@@ -130,6 +130,42 @@ static void buffers_and_offsets(void) {
     CHECK(strcmp(buffer, "sqlite") == 0);
 }
 
+static void writers(void) {
+    imgcache_writer *writer = NULL;
+    imgcache_reader *reader = NULL;
+    const int bad = IMGCACHE_ERROR_INVALID_ARGUMENT;
+    char buffer[100];
+    FAILS(imgcache_begin(NULL, "pushed", -1, NULL, &writer), bad, "the cache is NULL");
+    FAILS(imgcache_begin(cache, "pushed", -1, NULL, NULL), bad, "place for the new writer");
+    FAILS(imgcache_begin(cache, "pushed", -1, "md5:12", &writer), bad, "32 hexadecimal digits");
+    FAILS(imgcache_write(NULL, "a", 1), bad, "the writer is NULL");
+    FAILS(imgcache_finish(NULL), bad, "the writer is NULL");
+    FAILS(imgcache_finish(&writer), bad, "the writer is NULL");
+    CHECK(imgcache_abort(NULL) == 0 && imgcache_abort(&writer) == 0);
+
+    CHECK(imgcache_begin(cache, "pushed", 5, NULL, &writer) == 0 && imgcache_write(writer, NULL, 0) == 0);
+    FAILS(imgcache_write(writer, NULL, 3), bad, "buffer is NULL, but length is 3");
+    FAILS(imgcache_write(writer, buffer, SIZE_MAX), bad, "more than memory");
+    CHECK(imgcache_write(writer, "hel", 3) == 0 && imgcache_write(writer, "lo", 2) == 0);
+    CHECK(imgcache_is_cached(cache, "pushed") == 0 && imgcache_is_being_cached(cache, "pushed") == 1);
+    CHECK(imgcache_finish(&writer) == IMGCACHE_OUTCOME_CACHED && !writer);
+    FAILS(imgcache_finish(&writer), bad, "the writer is NULL: it was not opened, or is closed already");
+    CHECK(imgcache_open_cached(cache, "pushed", &reader) == 0 && read_all(reader, buffer, 100) == 5);
+    CHECK(memcmp(buffer, "hello", 5) == 0 && imgcache_reader_close(&reader) == 0);
+
+    CHECK(imgcache_begin(cache, "undone", -1, NULL, &writer) == 0 && imgcache_write(writer, "x", 1) == 0);
+    CHECK(imgcache_abort(&writer) == 0 && !writer && imgcache_abort(&writer) == 0);
+    CHECK(imgcache_begin(cache, "undone", 3, NULL, &writer) == 0);
+    FAILS(imgcache_write(writer, "long", 4), IMGCACHE_ERROR_SIZE_MISMATCH, "3 bytes were expected");
+    FAILS(imgcache_write(writer, "x", 1), IMGCACHE_ERROR_SIZE_MISMATCH, "the writer has already failed");
+    FAILS(imgcache_finish(&writer), IMGCACHE_ERROR_SIZE_MISMATCH, "the writer has already failed");
+    CHECK(!writer && imgcache_begin(cache, "undone", 3, NULL, &writer) == 0);
+    FAILS(imgcache_finish(&writer), IMGCACHE_ERROR_SIZE_MISMATCH, "3 bytes were expected");
+    CHECK(!writer && imgcache_is_cached(cache, "undone") == 0);
+    CHECK(imgcache_begin(cache, "pushed", -1, NULL, &writer) == 0 && imgcache_write(writer, "x", 1) == 0);
+    CHECK(imgcache_finish(&writer) == IMGCACHE_OUTCOME_ALREADY_CACHED);
+}
+
 static int open_fails(void *context) {
     (void)context;
     errno = EACCES;
@@ -246,6 +282,7 @@ int main(int argc, char **argv) {
     buffers_and_offsets();
     sources();
     wrong_bytes();
+    writers();
     CHECK(imgcache_close(&cache) == 0 && !cache && imgcache_close(&cache) == 0);
     return 0;
 }

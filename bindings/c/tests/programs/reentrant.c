@@ -1,7 +1,7 @@
 /* Callbacks that call the library again: an error that names what is wrong, never a hang. */
 #include "check.h"
 
-enum action { READ_ITSELF, ADD_ITSELF, READ_ITS_READER, READ_OTHER, CLOSE_READER, CLOSE_CACHE };
+enum action { READ_ITSELF, ADD_ITSELF, WRITE_ITSELF, READ_ITS_READER, READ_OTHER, CLOSE_READER, CLOSE_CACHE };
 
 struct source {
     enum action action;
@@ -30,6 +30,13 @@ static ssize_t reads_again(void *context, void *buffer, size_t length) {
         FAILS(imgcache_add(*source->cache, "outer", -1, NULL, memory_source(&memory, "x")),
               IMGCACHE_ERROR_DEADLOCK, "outer");
         break;
+    case WRITE_ITSELF: {
+        imgcache_writer *writer = NULL;
+        FAILS(imgcache_begin(*source->cache, "outer", -1, NULL, &writer), IMGCACHE_ERROR_DEADLOCK, "outer");
+        CHECK(imgcache_begin(*source->cache, "inner", -1, NULL, &writer) == 0 && imgcache_write(writer, "inner", 5) == 0);
+        CHECK(imgcache_finish(&writer) == IMGCACHE_OUTCOME_CACHED);
+        break;
+    }
     case READ_ITS_READER:
         FAILS(imgcache_read(*source->reader, inner, 10), IMGCACHE_ERROR_BUSY, "must not read from the reader");
         CHECK(imgcache_error_is_retryable());
