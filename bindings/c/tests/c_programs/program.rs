@@ -85,9 +85,9 @@ impl Program {
         let output = command.output().expect("timeout runs");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?}: {}: {error}", output.status);
-        if !runner.is_empty() {
-            assert_eq!(error, "", "{command:?}");
-        }
+        // Lines of valgrind about system calls that it does not know (openat2) begin with two dashes.
+        let report = error.lines().find(|line| !line.starts_with("--"));
+        assert!(runner.is_empty() || report.is_none(), "{command:?}: {error}");
         output.stdout
     }
 }
