@@ -18,8 +18,9 @@
  *  - a pointer that is neither NULL nor from this library; a buffer that is shorter than its length; a text without NUL.
  *
  * Threads. Any number of threads may use a cache at the same time. A reader or writer may move from one thread to another,
- * but takes one call at a time: a second one fails with IMGCACHE_ERROR_BUSY. A thread that calls the library needs a stack of at
- * least 1 MiB. The library starts a thread of its own at the first open, which runs until the process ends.
+ * but takes one call at a time: a second one fails with IMGCACHE_ERROR_BUSY. A thread that calls the library needs a stack
+ * of at least 1 MiB. The library starts one thread at the first open, which runs until the process ends; and one for each
+ * fetch that continues without readers, if image_cache_fetch_to_end is set.
  *
  * Callbacks run in the thread of the call that needs them; the callbacks of a source may run in any thread that reads the
  * image. They may call the library, except the log function. They must return: no longjmp(), no exception of C++.
@@ -27,8 +28,8 @@
  * fork(). The child must not use the parent's handles, nor close them: it opens the cache anew after exec(). A child that
  * calls only exec() or _exit() is safe.
  *
- * Signals. The library sends none. Its WebAssembly runtime installs handlers for SIGSEGV, SIGILL, SIGFPE and SIGBUS at the
- * first open; they pass on signals that are not its own to the handlers that were installed before.
+ * Signals. The library sends none. Its WebAssembly runtime installs handlers for SIGSEGV, SIGILL and SIGFPE at the first
+ * open; they pass on signals that are not its own to the handlers that were installed before.
  */
 
 
