@@ -150,8 +150,8 @@ pub unsafe extern "C" fn imgcache_for_tenant(
 /// writers that are open, keep the cache open. The last handle writes collected hits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_close(cache: *mut *mut Cache) -> c_int {
-    // SAFETY: the header states the rules.
     status(|| {
+        // SAFETY: the header states the rules.
         drop(unsafe { take(cache) });
         Ok(())
     })

@@ -266,8 +266,8 @@ pub unsafe extern "C" fn imgcache_outcome_of(reader: *mut Reader) -> c_int {
 /// to its end, the read counts no hit. A fetch continues only if other readers need it (or if image_cache_fetch_to_end is set).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_reader_close(reader: *mut *mut Reader) -> c_int {
-    // SAFETY: the header states the rules.
     status(|| {
+        // SAFETY: the header states the rules.
         drop(unsafe { take(reader) });
         Ok(())
     })

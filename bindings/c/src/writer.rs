@@ -142,8 +142,8 @@ pub unsafe extern "C" fn imgcache_finish(writer: *mut *mut Writer) -> c_int {
 /// imgcache_finish(), and aborting twice is harmless.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_abort(writer: *mut *mut Writer) -> c_int {
-    // SAFETY: the header states the rules.
     status(|| {
+        // SAFETY: the header states the rules.
         drop(unsafe { take(writer) });
         Ok(())
     })
