@@ -1,7 +1,8 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! docs | plots | msrv | structure`.
+//! docs | plots | c-library | msrv | structure`.
 
 mod bench;
+mod c_library;
 mod command;
 mod components;
 mod demo;
@@ -45,6 +46,8 @@ usage: cargo xtask COMMAND
                [--save] to BENCHMARKS.md; [--quick] [--long]
   docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
   plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
+  c-library    build libimage_cache, and install it with its header and the file for pkg-config: [PREFIX] [--profile NAME];
+               the default is target/c
   msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
   structure    show import cycles, type names that are defined more than once, and lines of code;
                --check fails if any of them is not allowed";
@@ -75,6 +78,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
         ["plots"] => plots::run(),
+        ["c-library", rest @ ..] => c_library::run(rest),
         ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),

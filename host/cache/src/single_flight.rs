@@ -12,7 +12,8 @@
 //! arrive: a slow reader delays neither other readers nor the fetch. Only its own reader reads the source of a
 //! [`caching_reader`](crate::ImageCache::caching_reader): a follower waits for that reader, but at most for
 //! `image_cache_other_writer_patience`. This timeout also prevents a deadlock of a thread that holds both readers. A writer that
-//! makes no progress is remembered until it writes again: later readers do not wait for it.
+//! makes no progress is remembered until it writes again: later readers do not wait for it. A source that itself reads images is
+//! [never waited for](wait_graph) by its own thread, nor in a circle: the reader that would close the circle gets an error.
 //!
 //! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the lock shows that the writer is
 //! alive, and the rename that the image is verified.
@@ -42,6 +43,7 @@ mod request;
 mod resolve;
 mod shared_fetch;
 mod stuck;
+mod wait_graph;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::{

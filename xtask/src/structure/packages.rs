@@ -8,7 +8,8 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 16] = [
+    "bindings/c",
     "drivers/sdk",
     "drivers/toolchain",
     "drivers/sqlite",

@@ -3,6 +3,7 @@
 use super::growing_file::FetchEnd;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
+use super::wait_graph::{SourceHolder, Waiting};
 use crate::fill::Fill;
 use image_cache_store::image_hasher::WRITE_BLOCK;
 use image_cache_store::sync::lock;
@@ -50,6 +51,8 @@ pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
     /// Empty while a reader fetches the next piece, and after the fetch has ended.
     pump: Mutex<Option<Box<SourcePump>>>,
+    /// The thread that fetches the next piece.
+    holder: Arc<SourceHolder>,
     to_end: bool,
 }
 
@@ -65,9 +68,11 @@ impl SharedFetch {
     pub fn start(fetch: OpenSource, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
         fill.keep_pending();
         let progress = Arc::clone(fill.progress());
+        let holder = SourceHolder::new(fill.image_id().clone(), Arc::clone(&progress));
         let pump =
             Box::new(SourcePump { source: LazySource::new(fetch), fill, buffer: Vec::new() });
-        let fetch = Arc::new(SharedFetch { progress, pump: Mutex::new(Some(pump)), to_end });
+        let pump = Mutex::new(Some(pump));
+        let fetch = Arc::new(SharedFetch { progress, pump, holder, to_end });
         let shared: Arc<dyn SharedSource> = fetch.clone();
         fetch.progress.publish_producer(Producer::AnyReader(Arc::downgrade(&shared)));
         fetch
@@ -85,7 +90,9 @@ impl SharedFetch {
     fn fetch_with(&self, pump: Box<SourcePump>) -> io::Result<()> {
         let mut busy = BusyPump(Some(pump));
         let Some(pump) = &mut busy.0 else { return Ok(()) };
+        let holding = self.holder.hold();
         let pumped = pump.pump_next();
+        drop(holding);
         let Some(mut pump) = busy.0.take() else { return Ok(()) };
         match pumped {
             Ok(true) => self.put_back(pump),
@@ -117,9 +124,21 @@ impl SharedFetch {
 
 impl SharedSource for SharedFetch {
     fn fetch_next(&self, position: u64) -> io::Result<()> {
-        match self.progress.wait_unless(position, || lock(&self.pump).take()) {
-            Some(pump) => self.fetch_with(pump),
-            None => Ok(()),
+        let mut waiting = None;
+        loop {
+            let look = || match lock(&self.pump).take() {
+                Some(pump) => Some(Some(pump)),
+                // Before the wait it is registered, without a lock.
+                None => waiting.is_none().then_some(None),
+            };
+            match self.progress.wait_unless(position, look) {
+                Some(Some(pump)) => {
+                    drop(waiting);
+                    return self.fetch_with(pump);
+                }
+                Some(None) => waiting = Some(Waiting::start(&self.holder, position)?),
+                None => return Ok(()),
+            }
         }
     }
 

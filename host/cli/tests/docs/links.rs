@@ -6,8 +6,18 @@ use std::fs;
 use std::path::Path;
 
 /// Directories whose files the documentation names in code spans.
-const FOLDERS: [&str; 9] =
-    ["host/", "tests/", "drivers/", "xtask/", "wit/", "fuzz/", "dist/", "docs/", ".ci/"];
+const FOLDERS: [&str; 10] = [
+    "host/",
+    "bindings/",
+    "tests/",
+    "drivers/",
+    "xtask/",
+    "wit/",
+    "fuzz/",
+    "dist/",
+    "docs/",
+    ".ci/",
+];
 
 /// The text without its code blocks.
 fn prose(text: &str) -> String {

@@ -1,0 +1,118 @@
+//! C programs that are compiled and linked as their users do it, and run, also under valgrind.
+
+#[path = "../install.rs"]
+mod install;
+
+#[path = "c_programs/program.rs"]
+mod program;
+
+use program::{Program, installed, skip, valgrind};
+use std::fs;
+use std::process::Command;
+
+/// The flags of a careful C project.
+const STRICT: [&str; 6] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
+
+fn passes(name: &str) {
+    let program = Program::compile(&format!("tests/programs/{name}.c"), &STRICT);
+    program.run(&[program.directory("native").as_os_str()]);
+    match valgrind() {
+        Ok(valgrind) => {
+            drop(program.run_under(&valgrind, &[program.directory("valgrind").as_os_str()]))
+        }
+        Err(why) => skip(&why),
+    }
+}
+
+#[test]
+fn bad_input_is_an_error_that_names_it() {
+    passes("bad_input");
+}
+
+#[test]
+fn callbacks_may_call_the_library_again() {
+    passes("reentrant");
+}
+
+#[test]
+fn threads_share_a_cache_and_never_wait_for_each_other_for_ever() {
+    passes("threads");
+}
+
+#[test]
+fn each_function_does_what_the_header_says() {
+    passes("whole_interface");
+}
+
+#[test]
+fn the_example_reads_through_with_the_shared_and_with_the_static_library() {
+    for (name, flags) in [("shared", &[][..]), ("static", &["--static-library"][..])] {
+        let flags = [&STRICT[..], flags].concat();
+        let program = Program::compile_as(name, "examples/read_through.c", &flags);
+        let (directory, file) = (program.directory("native"), program.directory("file"));
+        let image: Vec<u8> =
+            (0..3_000_001u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        fs::write(&file, &image).expect("it can be written");
+        let arguments = [directory.as_os_str(), file.as_os_str()];
+        assert!(program.run(&arguments) == image, "{name}: the first time from the file");
+        assert!(fs::read(directory.join("disk")).expect("it is cached") == image);
+        assert!(program.run(&arguments) == image, "{name}: the second time from the cache");
+        match valgrind() {
+            Ok(valgrind) => {
+                fs::remove_dir_all(&directory).expect("it can be removed");
+                assert!(program.run_under(&valgrind, &arguments) == image);
+                assert!(program.run_under(&valgrind, &arguments) == image);
+            }
+            Err(why) => skip(&why),
+        }
+    }
+}
+
+#[test]
+fn the_example_has_at_most_thirty_lines_and_is_the_one_of_the_book() {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = fs::read_to_string(package.join("examples/read_through.c")).expect("it exists");
+    let page = fs::read_to_string(package.join("../../docs/embedding-c.md")).expect("it exists");
+    assert!(example.lines().count() <= 30, "{} lines", example.lines().count());
+    assert!(page.contains(&format!("```c\n{example}```\n")), "the page shows another program");
+}
+
+#[test]
+fn the_library_has_its_version_and_exports_only_its_interface() {
+    let library = installed().join("lib/libimage_cache.so");
+    let read = |arguments: &[&str]| {
+        let output = Command::new(arguments[0]).args(&arguments[1..]).arg(&library).output();
+        output.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (Some(dynamic), Some(symbols)) =
+        (read(&["readelf", "--dynamic"]), read(&["nm", "--dynamic", "--defined-only"]))
+    else {
+        return skip("readelf and nm are not installed");
+    };
+    let soname = format!("[libimage_cache.so.{}]", install::INTERFACE);
+    assert!(
+        dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&soname)),
+        "{dynamic}"
+    );
+    let names = symbols.lines().filter_map(|line| line.split_whitespace().nth(2));
+    let (own, foreign): (Vec<&str>, Vec<&str>) = names.partition(|it| it.starts_with("imgcache_"));
+    assert!(own.len() > 30, "{own:?}");
+    assert_eq!(foreign, [""; 0]);
+}
+
+#[test]
+fn the_header_is_also_one_for_cpp_and_for_old_c() {
+    for (compiler, flags) in [
+        ("c++", ["-x", "c++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]),
+        ("cc", ["-x", "c", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]),
+    ] {
+        let include = installed().join("include/image_cache.h");
+        let mut command = Command::new(compiler);
+        match command.args(flags).arg("-fsyntax-only").arg(include).output() {
+            Ok(output) => {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Err(error) => skip(&format!("{compiler} does not run: {error}")),
+        }
+    }
+}
