@@ -576,7 +576,7 @@ int imgcache_open_range(struct imgcache_cache *cache,
  * ends only after a complete, verified image; if the cache fails, it still gets the image.
  *
  * expected_size: bytes of the image; below 0 if it is not known.
- * expected_digests: "md5:" and 32 hexadecimal digits; several are separated by commas. NULL if none is known.
+ * expected_digests: "md5:", "sha256:" or "sha512:" and hexadecimal digits; several are separated by commas. NULL if none is known.
  * source: closed exactly once, also if this call fails.
  */
 int imgcache_get_or_fetch(struct imgcache_cache *cache,

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::text::optional_text;
-use image_cache::{Error, Expected};
+use image_cache::{Checksum, ChecksumAlgorithm, Error, Expected};
 use std::ffi::c_char;
 
 /// The expectation of these two arguments: a size below 0 and NULL expect nothing.
@@ -27,23 +27,23 @@ fn parts(digest: &str) -> Result<(&str, &str)> {
     digest.split_once(':').ok_or_else(|| {
         let shown: String = digest.chars().take(140).collect();
         Failure::argument(format!(
-            "expected_digests: {shown:?} has no algorithm; accepted: \"md5:\" and 32 hexadecimal digits"
+            "expected_digests: {shown:?} has no algorithm; accepted: \"md5:\", \"sha256:\" or \"sha512:\" and hexadecimal digits"
         ))
     })
 }
 
 fn with_digest(expected: Expected, algorithm: &str, digits: &str) -> Result<Expected> {
-    match algorithm {
-        // The model takes an empty text for "no digest", but here it is an incomplete one.
-        "md5" if !digits.is_empty() => Ok(expected.with_md5(digits).map_err(Error::from)?),
-        "md5" => Err(Failure::argument("expected_digests: \"md5:\" has no digits")),
-        _ => {
-            let shown: String = algorithm.chars().take(40).collect();
-            Err(Failure::argument(format!(
-                "expected_digests: the algorithm {shown:?} is not known; accepted: \"md5\""
-            )))
-        }
+    let Ok(known) = algorithm.parse::<ChecksumAlgorithm>() else {
+        let shown: String = algorithm.chars().take(40).collect();
+        return Err(Failure::argument(format!(
+            "expected_digests: the algorithm {shown:?} is not known; accepted: md5, sha256, sha512"
+        )));
+    };
+    if digits.is_empty() {
+        return Err(Failure::argument(format!("expected_digests: \"{algorithm}:\" has no digits")));
     }
+    let checksum = Checksum::new(known, digits).map_err(Error::from)?;
+    Ok(expected.with_checksum(checksum))
 }
 
 #[cfg(test)]
@@ -58,12 +58,13 @@ mod tests {
     #[test]
     fn digests_that_are_not_accepted_are_named() {
         let md5 = c"md5:d41d8cd98f00b204e9800998ecf8427e";
-        assert!(parsed(0, md5).is_ok_and(|it| it.size == Some(0) && it.md5.is_some()));
+        assert!(parsed(0, md5).is_ok_and(|it| it.size == Some(0) && it.checksums().len() == 1));
         assert_eq!(parsed(-1, c" , "), Ok(Expected::nothing()));
         for (digests, word) in [
             (c"d41d8cd98f00b204e9800998ecf8427e", "no algorithm"),
             (c"md5:d41d8cd98f00b204e9800998ecf8427", "32 hexadecimal digits"),
             (c"md5:", "no digits"),
+            (c"sha512:d41d8cd98f00b204e9800998ecf8427e", "128 hexadecimal digits"),
             (c"crc32:00000000", "\"crc32\" is not known"),
             (c"md5:\xff", "not UTF-8 after 4 bytes"),
         ] {

@@ -154,7 +154,7 @@ pub unsafe extern "C" fn imgcache_open_range(
 /// ends only after a complete, verified image; if the cache fails, it still gets the image.
 ///
 /// expected_size: bytes of the image; below 0 if it is not known.
-/// expected_digests: "md5:" and 32 hexadecimal digits; several are separated by commas. NULL if none is known.
+/// expected_digests: "md5:", "sha256:" or "sha512:" and hexadecimal digits; several are separated by commas. NULL if none is known.
 /// source: closed exactly once, also if this call fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_get_or_fetch(

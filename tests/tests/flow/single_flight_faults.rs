@@ -357,12 +357,15 @@ impl Read for ReadsFirst {
     }
 }
 
+/// The result of a read in another thread.
+type WholeRead = mpsc::Receiver<io::Result<Vec<u8>>>;
+
 /// Starts a thread that reads an image whose source needs another image first.
 fn read_with_need(
     cache: &ImageCache,
     (id, needs): (&'static str, &'static str),
     start: &Arc<Barrier>,
-) -> (mpsc::Receiver<io::Result<Vec<u8>>>, mpsc::Receiver<io::Result<Vec<u8>>>) {
+) -> (WholeRead, WholeRead) {
     let ((has_read, nested), (has_ended, ended)) = (mpsc::channel(), mpsc::channel());
     let (cache, start) = (cache.clone(), Arc::clone(start));
     std::thread::spawn(move || {
