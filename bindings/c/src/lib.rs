@@ -4,7 +4,7 @@
 //! how to build, link and use it. A test compares the header with a new one. After a change, write it with
 //! `IMAGE_CACHE_SAVE_HEADER=1 cargo test --workspace --all-features --test c_header`.
 //!
-//! Each exported function does its work inside [`boundary`], so that no panic reaches C, and gets its handles by [`handle`].
+//! Each exported function does its work inside `boundary`, so that no panic reaches C, and gets its handles by `handle`.
 
 #![deny(missing_docs)]
 #![allow(

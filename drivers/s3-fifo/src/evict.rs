@@ -81,17 +81,19 @@ fn pass_before(next: &NextImage) -> Result<Option<Statement>, Error> {
     let (first, stop) = (next.first_place, next.entry.place);
     // There are at most as many images as places.
     if stop.saturating_sub(first) <= MOVED_AT_ONCE {
-        return Ok(Some(move_to_end(next.is_main, first, stop, next.last_place)));
+        return Ok(Some(move_to_end(next.is_main, stop)));
     }
     move_until(next.is_main, Some(stop)).map(|()| None)
 }
 
-/// Moves the images of a queue from its `first` place up to `stop` behind the end of the main queue.
-fn move_to_end(is_main: bool, first: i64, stop: i64, last: i64) -> Statement {
-    const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, uses - 1, 0), place = place + ?3 \
+/// Moves the images of a queue before `stop` behind the end of the main queue. The places are those at the time of the statement,
+/// because other processes cache and evict images too.
+fn move_to_end(is_main: bool, stop: i64) -> Statement {
+    const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, max(uses - 1, 0), 0), \
+        place = place + 1 + (SELECT max(place) FROM queue) \
+            - (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1) \
         WHERE is_main = ?1 AND place < ?2";
-    let offset = last.saturating_sub(first).saturating_add(1);
-    statement(MOVE, [i64::from(is_main), stop, offset].map(Value::Integer).to_vec())
+    statement(MOVE, [i64::from(is_main), stop].map(Value::Integer).to_vec())
 }
 
 /// Moves the images that the queues pass before they evict one.
@@ -127,9 +129,8 @@ fn is_empty(is_main: bool) -> Result<bool, Error> {
 /// Moves images from the beginning of a queue to the end of the main one, up to the place `stop` or the end of the queue.
 fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
     const LAST: &str = "SELECT max(place) FROM queue";
-    /// Where the queue begins, where both end, and where the images after the next [`MOVED_AT_ONCE`] begin.
+    /// Where the queue begins, and where the images after the next [`MOVED_AT_ONCE`] begin.
     const PLACES: &str = "SELECT (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1), \
-        (SELECT max(place) FROM queue), \
         (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND place < ?2 \
             ORDER BY place LIMIT 1 OFFSET ?3)";
     let queue = || Value::Integer(is_main.into());
@@ -141,7 +142,7 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
     loop {
         let parameters = vec![queue(), Value::Integer(stop), Value::Integer(MOVED_AT_ONCE)];
         let row = rows(PLACES, parameters)?.pop().unwrap_or_default();
-        let [Value::Integer(first), Value::Integer(last), beyond] = row.as_slice() else {
+        let [Value::Integer(first), beyond] = row.as_slice() else {
             return Ok(());
         };
         let beyond = match beyond {
@@ -152,7 +153,7 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
         if until <= *first {
             return Ok(());
         }
-        sql::execute(&move_to_end(is_main, *first, until, *last))?;
+        sql::execute(&move_to_end(is_main, until))?;
         if beyond.is_none() {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use image_cache_driver_sdk::prelude::*;
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
 const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, \
-        ghost.place, ghost.size, (SELECT max(place) FROM queue) AS last_place, first_place, queue.place, queue.image_id, queue.size, uses, is_main \
+        ghost.place, ghost.size, first_place, queue.place, queue.image_id, queue.size, uses, is_main \
     FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
             iif(is_main_next, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
@@ -42,8 +42,6 @@ pub struct NextImage {
     pub is_main: bool,
     /// The place of the first image of its queue: those before this image move when it is evicted.
     pub first_place: i64,
-    /// The end of both queues.
-    pub last_place: i64,
 }
 
 impl NextImage {
@@ -68,18 +66,8 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
         Some([Value::Integer(place), size]) => Some((*place, unsigned(size))),
         _ => None,
     };
-    let [
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        Value::Integer(last_place),
-        Value::Integer(first_place),
-        entry @ ..,
-        Value::Integer(is_main),
-    ] = row.as_slice()
+    let [_, _, _, _, _, _, Value::Integer(first_place), entry @ .., Value::Integer(is_main)] =
+        row.as_slice()
     else {
         return Ok(Next { sizes, has_evicted, oldest_ghost, image: None });
     };
@@ -87,7 +75,6 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
         entry,
         is_main: *is_main != 0,
         first_place: *first_place,
-        last_place: *last_place,
     });
     Ok(Next { sizes, has_evicted, oldest_ghost, image })
 }

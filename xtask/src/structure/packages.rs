@@ -75,7 +75,7 @@ mod tests {
             fs::write(workspace.path().join(manifest).join("Cargo.toml"), "")?;
         }
         let found = packages(workspace.path())?;
-        assert_eq!(found[..3], ["host/a/b", "host/model", "drivers/sdk"]);
+        assert_eq!(found[..3], ["host/a/b", "host/model", "bindings/c"]);
         assert!(is_in_host("host/model") && is_in_host("host") && !is_in_host("hosted"));
         Ok(())
     }
