@@ -17,6 +17,7 @@ pub mod serve {
     mod plain {
         pub(crate) mod credentials_in_query;
     }
+    mod os_hash;
     pub(crate) mod plain_id;
     mod prefetch {
         pub(crate) mod credentials;

@@ -81,19 +81,18 @@ fn pass_before(next: &NextImage) -> Result<Option<Statement>, Error> {
     let (first, stop) = (next.first_place, next.entry.place);
     // There are at most as many images as places.
     if stop.saturating_sub(first) <= MOVED_AT_ONCE {
-        return Ok(Some(move_to_end(next.is_main, stop)));
+        return Ok(Some(move_to_end(next.is_main, first, stop)));
     }
     move_until(next.is_main, Some(stop)).map(|()| None)
 }
 
-/// Moves the images of a queue before `stop` behind the end of the main queue. The places are those at the time of the statement,
-/// because other processes cache and evict images too.
-fn move_to_end(is_main: bool, stop: i64) -> Statement {
+/// Moves the images of a queue from its `first` place up to `stop` behind the end of the main queue. The end is that at the time of
+/// the statement, because other processes cache and evict images too.
+fn move_to_end(is_main: bool, first: i64, stop: i64) -> Statement {
     const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, max(uses - 1, 0), 0), \
-        place = place + 1 + (SELECT max(place) FROM queue) \
-            - (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1) \
-        WHERE is_main = ?1 AND place < ?2";
-    statement(MOVE, [i64::from(is_main), stop].map(Value::Integer).to_vec())
+        place = place + ?3 + (SELECT max(place) FROM queue) WHERE is_main = ?1 AND place < ?2";
+    let behind_the_end = 1i64.saturating_sub(first);
+    statement(MOVE, [i64::from(is_main), stop, behind_the_end].map(Value::Integer).to_vec())
 }
 
 /// Moves the images that the queues pass before they evict one.
@@ -153,7 +152,7 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
         if until <= *first {
             return Ok(());
         }
-        sql::execute(&move_to_end(is_main, until))?;
+        sql::execute(&move_to_end(is_main, *first, until))?;
         if beyond.is_none() {
             return Ok(());
         }
