@@ -19,6 +19,7 @@ mod invalid;
 mod many_clients;
 mod many_threads;
 mod model;
+mod nested_reads;
 mod no_images;
 mod on_the_runtime;
 mod opening;
