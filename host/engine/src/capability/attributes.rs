@@ -1,10 +1,12 @@
 //! The capability `attributes`: extended attributes of cached images, in the driver's own name space.
 
+mod extended;
 mod lock;
 
 use super::error::{CapabilityError, io_error};
 use super::images::{Images, OpenImage};
 use crate::driver::deadline::Deadline;
+use extended::Found;
 use image_cache_model::{ImageId, printable};
 use image_cache_store::Directory;
 use lock::AttributesLock;
@@ -12,7 +14,6 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use xattr::FileExt;
 
 /// Maximum length of a value, in bytes.
 pub const MAX_VALUE: usize = 4096;
@@ -91,17 +92,14 @@ impl Attributes {
         if self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
             return Err(CapabilityError::TooLarge);
         }
-        file.set_xattr(&*name, value).map_err(|e| io_error(&e))
+        extended::set(&file, &name, value).map_err(|e| io_error(&e))
     }
 
     pub fn remove(&mut self, images: &Images, id: &str, name: &str) -> Result<(), CapabilityError> {
         let name = self.names.full(name)?;
         let file = image_file(images, &images.id(id)?)?;
         let _locked = self.lock.hold(&images.directory, &self.deadline)?;
-        match file.remove_xattr(&*name) {
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NODATA.raw_os_error()) => Ok(()),
-            other => other.map_err(|e| io_error(&e)),
-        }
+        extended::remove(&file, &name).map_err(|e| io_error(&e))
     }
 
     /// Reads, adds and writes under the lock. A value that is not a number counts as 0, like a missing one.
@@ -115,12 +113,14 @@ impl Attributes {
         let (name, id) = (self.names.full(name)?, images.id(id)?);
         let file = image_file(images, &id)?;
         let locked = self.lock.hold(&images.directory, &self.deadline)?;
-        let now = file.get_xattr(&*name).map_err(|e| io_error(&e))?;
-        if now.is_none() && self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
+        let now = extended::get(&file, &name, MAX_VALUE).map_err(|e| io_error(&e))?;
+        let is_new = matches!(now, Found::Nothing);
+        if is_new && self.names.is_full(&file, &name).map_err(|e| io_error(&e))? {
             return Err(CapabilityError::TooLarge);
         }
-        let sum = now.as_deref().map_or(0, decimal).saturating_add(delta);
-        file.set_xattr(&*name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
+        let count = if let Found::Value(value) = now { decimal(&value) } else { 0 };
+        let sum = count.saturating_add(delta);
+        extended::set(&file, &name, sum.to_string().as_bytes()).map_err(|e| io_error(&e))?;
         drop(locked);
         if images.open_file(&id).is_none() {
             images.keep_open(OpenImage { image_id: id, file });
@@ -153,15 +153,9 @@ impl NameSpace {
         // Glance has only two attributes.
         let NameSpace::Driver(driver) = self else { return Ok(false) };
         let prefix = format!("user.image-cache.{driver}.");
-        let mut others = 0;
-        for found in file.list_xattr()? {
-            match found.to_str() {
-                Some(found) if found == name => return Ok(false),
-                Some(found) if found.starts_with(&prefix) => others += 1,
-                _ => {}
-            }
-        }
-        Ok(others >= MAX_ATTRIBUTES)
+        let mut names = extended::names(file)?;
+        names.retain(|found| found.starts_with(&prefix));
+        Ok(names.len() >= MAX_ATTRIBUTES && !names.iter().any(|found| found == name))
     }
 }
 
@@ -172,9 +166,10 @@ pub fn decimal(value: &[u8]) -> i64 {
 
 /// An attribute's value, up to the maximum length.
 fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, CapabilityError> {
-    match file.get_xattr(name).map_err(|e| io_error(&e))? {
-        Some(value) if value.len() > MAX_VALUE => Err(CapabilityError::TooLarge),
-        value => Ok(value),
+    match extended::get(file, name, MAX_VALUE).map_err(|e| io_error(&e))? {
+        Found::Value(value) => Ok(Some(value)),
+        Found::TooLong => Err(CapabilityError::TooLarge),
+        Found::Nothing => Ok(None),
     }
 }
 
@@ -204,9 +199,9 @@ fn keeps_attributes(probed: io::Result<()>) -> io::Result<bool> {
 fn probe(directory: &Directory) -> io::Result<()> {
     const PROBE: &str = "user.image-cache.probe";
     let file = lock::open(directory)?;
-    file.set_xattr(PROBE, b"1")?;
+    extended::set(&file, PROBE, b"1")?;
     // Another process may have tried at the same time and removed it already; an attribute that remains is harmless.
-    let _ = file.remove_xattr(PROBE);
+    let _ = extended::remove(&file, PROBE);
     Ok(())
 }
 

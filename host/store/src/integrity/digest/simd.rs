@@ -8,8 +8,6 @@
 //!
 //! A test compares the digest with that of `twox-hash`.
 
-use multiversion::multiversion;
-
 /// For shorter inputs the algorithm differs, or this code is not faster.
 pub(super) const SHORTEST: usize = 4096;
 
@@ -106,8 +104,37 @@ pub(super) fn digest(bytes: &[u8]) -> Option<u64> {
     Some(merge(&sums, bytes.len() as u64))
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+/// Adds whole rounds, with the widest vectors that this processor has.
 fn add_rounds(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+            // SAFETY: the processor has the instructions of both features.
+            return unsafe { add_rounds_avx512(sums, rounds) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions of the feature.
+            return unsafe { add_rounds_avx2(sums, rounds) };
+        }
+    }
+    add_each_round(sums, rounds);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn add_rounds_avx512(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
+    add_each_round(sums, rounds);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_rounds_avx2(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
+    add_each_round(sums, rounds);
+}
+
+// Without this attribute it would not be compiled into each version of its caller.
+#[inline(always)]
+fn add_each_round(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
     for round in rounds {
         add_round(sums, round);
         for n in 0..LANES {
@@ -117,7 +144,7 @@ fn add_rounds(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
 }
 
 /// Adds each word of a round to its neighbour's sum, and its product to its own sum.
-// Without this attribute it would not be compiled into each version of its caller.
+// The same.
 #[inline(always)]
 fn add_round(sums: &mut Sums, round: &[u8; ROUND]) {
     let (words, _) = round.as_chunks::<WORD>();
