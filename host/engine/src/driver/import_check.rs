@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn every_interface_that_a_driver_may_import_has_a_grant_or_needs_none() {
-        let world = include_str!("../../../../wit/world.wit");
+        let world = include_str!("../../wit/world.wit");
         let imported = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
         let imported: BTreeSet<&str> = imported.map(|name| name.trim_end_matches(';')).collect();
         // The types of requests are imported by what a driver may export.
