@@ -2,6 +2,7 @@
 //! and without a toolchain for WebAssembly.
 
 mod outside;
+mod published;
 mod reproducible;
 mod vendor;
 
@@ -9,21 +10,10 @@ use crate::command::{cargo, step};
 use crate::drivers;
 use crate::examples::context::{empty_directory, write};
 use anyhow::{Context, Result, bail};
-use image_cache_guest_toolchain::{Component, Guest, Workspace, build, component_in};
+use image_cache_guest_toolchain::{Component, Workspace, build, component_in};
+use published::PUBLISHED;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The packages, each after those that it depends on: the order in which they are published.
-pub const PUBLISHED: [&str; 8] = [
-    "image-cache-guest-toolchain",
-    "image-cache-driver-sdk",
-    "image-cache-model",
-    "image-cache-store",
-    "image-cache-engine",
-    "image-cache",
-    "image-cache-serve",
-    "image-cache-simulate",
-];
 
 /// The folder below `target/` of everything that this command makes. It is kept: compiling wasmtime takes minutes.
 const FOLDER: &str = "target/standalone";
@@ -54,7 +44,7 @@ fn place(engine: &Path, components: Vec<Component>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the package of each of [`PUBLISHED`]; returns their files.
+/// Makes the package of each of the published ones; returns their files.
 fn make(folder: &Path) -> Result<Vec<PathBuf>> {
     let made = folder.join("package");
     empty_directory(&made)?;
@@ -73,10 +63,4 @@ fn make(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The names of the files of components, for a message.
-fn names(guests: &[Guest]) -> String {
-    let names: Vec<_> = guests.iter().map(Guest::short_name).collect();
-    names.join(", ")
 }

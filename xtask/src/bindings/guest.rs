@@ -1,8 +1,7 @@
 //! The SDK's bindings: a module for each world, so that a driver exports only what it names.
 
-use super::Bindings;
+use super::generated::{FindWorld, Generated};
 use anyhow::{Context, Result};
-use wit_bindgen_core::wit_parser::{Resolve, WorldId};
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
@@ -48,16 +47,14 @@ const MODULES: [Module; 4] = [
     },
 ];
 
-type World<'a> = &'a dyn Fn(&str) -> Result<(Resolve, WorldId)>;
-
-pub(super) fn bindings(world: World<'_>) -> Result<Vec<Bindings>> {
+pub fn bindings(world: FindWorld<'_>) -> Result<Vec<Generated>> {
     let mut all = Vec::new();
     for module in MODULES {
         let (mut resolve, id) = world(module.world)?;
         let mut files = Files::default();
         module.options().build().generate(&mut resolve, id, &mut files)?;
         let (_, code) = files.iter().next().context("wit-bindgen generated no file")?;
-        all.push(Bindings {
+        all.push(Generated {
             path: format!("drivers/sdk/src/bindings/{}.rs", module.world.replace('-', "_")),
             code: String::from_utf8(code.to_vec())?,
         });

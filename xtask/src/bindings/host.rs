@@ -3,18 +3,15 @@
 //! They are made by the crate on which `wasmtime::component::bindgen!` is built. It has wasmtime's version, and says that it is
 //! internal: a new version may need a change here, which the compiler or the comparison of the code reports.
 
-use super::Bindings;
+use super::generated::{FindWorld, Generated};
 use anyhow::Result;
 use wasmtime_internal_wit_bindgen::{FunctionConfig, FunctionFilter, FunctionFlags, Opts};
-use wit_bindgen_core::wit_parser::{Resolve, WorldId};
 
 /// If the guest or the host is at fault, these end the call. The others return every error to the guest.
 const TRAPPABLE: [&str; 2] =
     ["image-cache:driver/attributes.is-supported", "image-cache:driver/files.[method]listing.next"];
 
-type World<'a> = &'a dyn Fn(&str) -> Result<(Resolve, WorldId)>;
-
-pub(super) fn bindings(world: World<'_>) -> Result<Vec<Bindings>> {
+pub fn bindings(world: FindWorld<'_>) -> Result<Vec<Generated>> {
     let mut imports = FunctionConfig::new();
     for function in TRAPPABLE {
         imports.push(FunctionFilter::Name(function.into()), FunctionFlags::TRAPPABLE);
@@ -26,7 +23,7 @@ pub(super) fn bindings(world: World<'_>) -> Result<Vec<Bindings>> {
     let mut all = Vec::new();
     for (name, options) in [("image-cache-driver", driver), ("optional-exports", optional)] {
         let (mut resolve, id) = world(name)?;
-        all.push(Bindings {
+        all.push(Generated {
             path: format!("host/engine/src/bindings/{}.rs", name.replace('-', "_")),
             code: options.generate(&mut resolve, id)?,
         });

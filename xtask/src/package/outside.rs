@@ -1,7 +1,7 @@
 //! Builds the project in `tests/standalone/` outside of the workspace, as a service would that vendors its dependencies, and runs
 //! its program.
 
-use super::PUBLISHED;
+use super::published::PUBLISHED;
 use crate::command::{cargo, step};
 use crate::examples::context::{copy, empty_directory, write};
 use anyhow::{Context, Result, bail};

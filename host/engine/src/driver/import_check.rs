@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_build_without_wasi_names_the_feature_and_not_the_grant() {
         let names = ComponentNames {
-            imports: ["wasi:cli/environment@0.2.6", "wasi:io/streams@0.2.6"].map(Into::into).into(),
+            imports: vec!["wasi:cli/environment@0.2.6".into(), "wasi:io/streams@0.2.6".into()],
             exports: vec!["image-cache:driver/driver@1.0.0".into()],
             manifest: None,
         };

@@ -189,5 +189,7 @@ mod tests {
         std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o300)).expect("a mode");
         let dir = Dir::open_path(&inner).expect("it opens without reading");
         assert!(dir.stat("file").expect("it can be asked").is_some());
+        // So that the temporary directory can be removed.
+        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o700)).expect("a mode");
     }
 }
