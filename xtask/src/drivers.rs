@@ -34,7 +34,8 @@ pub fn toolchain() -> Result<Toolchain> {
 pub fn build_and_show() -> Result<()> {
     let toolchain = toolchain()?;
     let start = Instant::now();
-    let components = build(&toolchain, &Workspace::of_this_package()?, &[&BUILT_IN[..], &OTHERS].concat())?;
+    let components =
+        build(&toolchain, &Workspace::of_this_package()?, &[&BUILT_IN[..], &OTHERS].concat())?;
     println!("Built in {:.1} s", start.elapsed().as_secs_f64());
     for component in components {
         print_component(&component);

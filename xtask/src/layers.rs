@@ -39,7 +39,9 @@ pub fn check() -> Result<()> {
     faults.extend(unwanted.map(|it| format!("{LIBRARY} without features depends on {it}")));
     if smallest.len() > MOST_CRATES {
         let crates = smallest.len();
-        faults.push(format!("{LIBRARY} without features has {crates} crates, {MOST_CRATES} are allowed"));
+        faults.push(format!(
+            "{LIBRARY} without features has {crates} crates, {MOST_CRATES} are allowed"
+        ));
     }
     if !faults.is_empty() {
         bail!("{}", faults.join("; "));

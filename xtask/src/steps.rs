@@ -3,7 +3,9 @@
 use crate::command::{cargo, step};
 use crate::run::Run;
 use crate::series::Series;
-use crate::{bindings, drivers, examples, fuzz, layers, optional, package, paths, structure, test_programs};
+use crate::{
+    bindings, drivers, examples, fuzz, layers, optional, package, paths, structure, test_programs,
+};
 use anyhow::Result;
 use std::process::Command;
 

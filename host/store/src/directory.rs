@@ -39,8 +39,8 @@ pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
 pub use unlinked::UnlinkedFile;
 
-pub use image_cache_model::names;
 use dir::found;
+pub use image_cache_model::names;
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
 use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use safe_open::{RateLimit, is_regular, open_to_read};

@@ -8,8 +8,10 @@ use wit_bindgen_rust::{Opts, WithOption};
 /// The types that all worlds share.
 const TYPES: (&str, &str) =
     ("image-cache:driver/types@1.1.0", "crate::bindings::image_cache::driver::types");
-const REQUESTS: (&str, &str) =
-    ("image-cache:driver/requests@1.1.0", "crate::admission_bindings::image_cache::driver::requests");
+const REQUESTS: (&str, &str) = (
+    "image-cache:driver/requests@1.1.0",
+    "crate::admission_bindings::image_cache::driver::requests",
+);
 
 /// A module of the SDK.
 struct Module {

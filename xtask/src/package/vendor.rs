@@ -23,11 +23,13 @@ pub fn make(folder: &Path, packages: &[PathBuf]) -> Result<()> {
     }
     // Without a filter, also the crates of other platforms: cargo reads their manifests.
     let metadata = cargo_output(&["metadata", "--format-version", "1", "--locked"])?;
-    let metadata: Value = serde_json::from_str(&metadata).context("the output of cargo metadata")?;
+    let metadata: Value =
+        serde_json::from_str(&metadata).context("the output of cargo metadata")?;
     let crates = metadata["packages"].as_array().into_iter().flatten();
     for third_party in crates.filter(|package| package["source"].is_string()) {
         let text = |key: &str| third_party[key].as_str().unwrap_or_default();
-        let sources = Path::new(text("manifest_path")).parent().context("a crate without a folder")?;
+        let sources =
+            Path::new(text("manifest_path")).parent().context("a crate without a folder")?;
         let to = folder.join(format!("{}-{}", text("name"), text("version")));
         fs::create_dir(&to).with_context(|| format!("making {}", to.display()))?;
         link_all(sources, &to)?;

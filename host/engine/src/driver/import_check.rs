@@ -301,7 +301,9 @@ mod tests {
         for grants in [BTreeSet::new(), BTreeSet::from([Grant::Wasi])] {
             let faults = names.faults_in_build(false, "mine", &grants);
             let [fault] = faults.as_slice() else { panic!("{faults:?}") };
-            assert!(fault.contains("wasi:cli/environment@0.2.6") && fault.contains("feature `wasi`"));
+            assert!(
+                fault.contains("wasi:cli/environment@0.2.6") && fault.contains("feature `wasi`")
+            );
             assert!(!fault.contains("set `grants"), "{fault}");
         }
         let faults = names.faults_in_build(true, "mine", &BTreeSet::new());

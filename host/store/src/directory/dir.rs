@@ -170,7 +170,10 @@ mod tests {
         let names = ["file", "folder", "link"].map(OsString::from);
         assert_eq!(found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), names);
         // tmpfs and ext4 report the kinds.
-        assert_eq!(found.iter().map(|(_, regular)| *regular).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(
+            found.iter().map(|(_, regular)| *regular).collect::<Vec<_>>(),
+            [true, false, false]
+        );
         assert!(dir.open_dir("folder").is_ok() && dir.open_dir("link").is_err());
         assert!(dir.open_dir("file").is_err() && dir.open_dir("nothing").is_err());
         dir.sync().expect("it can be flushed");
