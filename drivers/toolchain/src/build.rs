@@ -63,10 +63,10 @@ impl Workspace {
     pub fn with_sources_of(guests: &[Guest]) -> Result<Option<Workspace>> {
         let package = env::var_os("CARGO_MANIFEST_DIR")
             .context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
-        let mut above = Path::new(&package).ancestors();
-        let root = above.find(|root| {
-            root.join("Cargo.lock").is_file() && guests.iter().all(|guest| guest.is_in(root))
-        });
+        let package = Path::new(&package);
+        let mut above = package.ancestors();
+        let root = above
+            .find(|root| has_member(root, package) && guests.iter().all(|guest| guest.is_in(root)));
         Ok(root.map(Workspace::at))
     }
 
@@ -77,6 +77,15 @@ impl Workspace {
         let target = if is_within(&target, root) { target } else { target.join(fingerprint(root)) };
         Workspace { root: root.to_path_buf(), target }
     }
+}
+
+/// Whether the workspace lists this package, and not only contains it somewhere, as a vendored copy.
+fn has_member(workspace: &Path, package: &Path) -> bool {
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml"));
+    let member =
+        package.strip_prefix(workspace).map(|member| format!("{:?}", member.display().to_string()));
+    workspace.join("Cargo.lock").is_file()
+        && member.is_ok_and(|member| manifest.is_ok_and(|manifest| manifest.contains(&member)))
 }
 
 fn is_within(target: &Path, root: &Path) -> bool {
@@ -258,6 +267,17 @@ mod tests {
             fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
             assert_eq!(guest.is_in(place.path()), is_ours, "{name}");
         }
+    }
+
+    #[test]
+    fn a_copy_of_a_package_below_the_workspace_is_no_member_of_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let member = |package: &str| has_member(place.path(), &place.path().join(package));
+        let manifest = "[workspace]\nmembers = [\"host/engine\"]\n";
+        fs::write(place.path().join("Cargo.toml"), manifest).expect("it can be written");
+        assert!(!member("host/engine"), "without a lock file");
+        fs::write(place.path().join("Cargo.lock"), "").expect("it can be written");
+        assert!(member("host/engine") && !member("target/vendor/image-cache-engine-0.1.0"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A component that imports `wasi:cli/environment@0.2.0`, and nothing else.
 const NEEDS_WASI: &[u8] =
-    b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a\x1f\x01\0\x1awasi:cli/environment@0.2.0\0\x05\0";
+    b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a\x1f\x01\0\x1awasi:cli/environment@0.2.0\x05\0";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args_os().nth(1).ok_or("usage: reader DIRECTORY")?;
