@@ -1,8 +1,7 @@
 //! Counts the instructions of the hot paths: a measure that does not depend on the load of the machine.
 //!
-//! Valgrind's callgrind counts the instructions outside of the kernel. It does not support `openat2`, so cap-std opens files in
-//! the slower way for older kernels: the counts include a few instructions that do not occur in production. The same program has
-//! the same count on any machine with the same [`Machine`].
+//! Valgrind's callgrind counts the instructions outside of the kernel. The same program has the same count on any machine with the
+//! same [`Machine`].
 
 mod baseline;
 mod counting;

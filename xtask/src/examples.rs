@@ -6,7 +6,7 @@
 //! not compile, this is an error.
 
 mod c;
-mod context;
+pub mod context;
 mod javascript;
 mod python;
 

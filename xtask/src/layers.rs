@@ -3,6 +3,7 @@
 use crate::command::{cargo_output, metadata};
 use anyhow::{Result, bail};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The host's packages: each may use those before it.
 const LAYERS: [&str; 7] = [
@@ -21,16 +22,32 @@ const LIBRARY: &str = "image-cache";
 /// Crates of a command line or of HTTP: whoever embeds the library with its default features compiles none of them.
 const NOT_IN_LIBRARY: [&str; 6] = ["axum", "clap", "hyper", "hyper-util", "reqwest", "rustls"];
 
-/// Fails if a package uses a later layer, or if the library depends on a command line or on HTTP.
+/// What the library never brings with it if its default features are off: each has a feature of its own.
+const NOT_IN_SMALLEST: [&str; 4] = ["rust-ini", "tokio", "toml", "wasmtime-wasi"];
+
+/// The most crates of the library without its default features. wasmtime alone is 90 of them.
+const MOST_CRATES: usize = 110;
+
+/// Fails if a package uses a later layer, if the library depends on a command line or on HTTP, or if it has too many crates.
 pub fn check() -> Result<()> {
     println!("\n=== Layers of the host");
     let mut faults = upward(&metadata()?);
-    let unwanted = dependencies()?.into_iter().filter(|it| NOT_IN_LIBRARY.contains(&it.as_str()));
+    let unwanted = dependencies(&[])?.into_iter().filter(|it| NOT_IN_LIBRARY.contains(&name(it)));
     faults.extend(unwanted.map(|it| format!("{LIBRARY} depends on {it}")));
+    let smallest = dependencies(&["--no-default-features"])?;
+    let unwanted = smallest.iter().filter(|it| NOT_IN_SMALLEST.contains(&name(it)));
+    faults.extend(unwanted.map(|it| format!("{LIBRARY} without features depends on {it}")));
+    if smallest.len() > MOST_CRATES {
+        let crates = smallest.len();
+        faults.push(format!(
+            "{LIBRARY} without features has {crates} crates, {MOST_CRATES} are allowed"
+        ));
+    }
     if !faults.is_empty() {
         bail!("{}", faults.join("; "));
     }
-    println!("--- Layers: {} packages", LAYERS.len());
+    let crates = smallest.len();
+    println!("--- Layers: {} packages; the smallest {LIBRARY} has {crates} crates", LAYERS.len());
     Ok(())
 }
 
@@ -52,11 +69,17 @@ fn upward(metadata: &Value) -> Vec<String> {
     faults
 }
 
-/// The names of all that the library is compiled with.
-fn dependencies() -> Result<Vec<String>> {
+/// All that the library is compiled with, itself included: each crate's name and version.
+fn dependencies(features: &[&str]) -> Result<BTreeSet<String>> {
     let tree = ["tree", "-p", LIBRARY, "--edges", "normal", "--prefix", "none", "--locked"];
-    let text = cargo_output(&tree)?;
-    Ok(text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+    let text = cargo_output(&[&tree[..], features].concat())?;
+    let crates = text.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    Ok(crates.collect())
+}
+
+/// The name in `name version`.
+fn name(package: &str) -> &str {
+    package.split(' ').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! docs | plots | c-library | msrv | structure`.
+//! bindings | package | docs | plots | c-library | msrv | structure`.
 
 mod bench;
+mod bindings;
 mod c_library;
 mod command;
 mod components;
@@ -13,6 +14,7 @@ mod fuzz;
 mod layers;
 mod memory_dir;
 mod optional;
+mod package;
 mod paths;
 mod plots;
 mod run;
@@ -44,7 +46,10 @@ usage: cargo xtask COMMAND
   guard        compare the instruction counts of the hot paths with the stored counts; --save stores the new counts
   bench        compare image-cache with its peers, and print one table: [NAME...], all by default;
                [--save] to BENCHMARKS.md; [--quick] [--long]
+  bindings     write the Rust code of the interfaces in wit/, for the engine and the SDK; --check compares it
   docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
+  package      make the packages that are published, with the built-in drivers; build a project outside of the workspace
+               from them, offline and without a toolchain for drivers, and run its program
   plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
   c-library    build libimage_cache, and install it with its header and the file for pkg-config: [PREFIX] [--profile NAME];
                the default is target/c
@@ -75,8 +80,11 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["guard"] => steps::guard(false),
         ["guard", "--save"] => steps::guard(true),
         ["bench", rest @ ..] => bench::run(rest),
+        ["bindings"] => bindings::run(false),
+        ["bindings", "--check"] => bindings::run(true),
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
+        ["package"] => package::run(),
         ["plots"] => plots::run(),
         ["c-library", rest @ ..] => c_library::run(rest),
         ["msrv"] => optional::msrv(),

@@ -4,7 +4,9 @@ use crate::command::{cargo, step};
 use crate::memory_dir::MemoryDir;
 use crate::run::Run;
 use crate::series::Series;
-use crate::{drivers, examples, fuzz, layers, optional, paths, structure, test_programs};
+use crate::{
+    bindings, drivers, examples, fuzz, layers, optional, package, paths, structure, test_programs,
+};
 use anyhow::Result;
 use std::process::Command;
 
@@ -43,6 +45,7 @@ pub fn test() -> Result<()> {
     run.check("Paths below the cache", paths::check);
     run.check("Structure of the sources", structure::check);
     run.check("Layers of the host", layers::check);
+    run.check("Bindings", || bindings::run(true));
     run.command("Lints", lints());
     run.command("Documentation", doc());
     run.check("Dependencies", optional::deny);
@@ -91,6 +94,7 @@ pub fn full() -> Result<()> {
         "Tests with servers and other languages",
         vec![Series::new("the tests", vec![tests])],
     );
+    run.check("Packages", package::run);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
 }

@@ -49,63 +49,39 @@ pub use records::{SqlRecords, rows_for};
 pub use sql_driver::SqlDriver;
 pub use values::{integer, statement, unsigned};
 
-/// The code that `wit-bindgen` generates from the WIT package; use the re-exports instead.
+/// The code of the interfaces, which `wit-bindgen` generated from the WIT package (`cargo xtask bindings`); use the re-exports instead.
+/// It is included, so that tools for our code leave it alone.
 #[doc(hidden)]
-#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code")]
+#[allow(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn, reason = "generated code")]
+#[allow(unused_qualifications, reason = "generated code")]
 pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "image-cache-driver",
-        pub_export_macro: true,
-        export_macro_name: "export_component",
-        default_bindings_module: "image_cache_driver_sdk::bindings",
-        additional_derives: [PartialEq],
-    });
+    include!("bindings/image_cache_driver.rs");
 }
 
 /// The same for the interfaces that a driver may export: each has a world of its own, so that a driver exports only what it names.
 #[doc(hidden)]
-#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code")]
+#[allow(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn, reason = "generated code")]
+#[allow(unused_qualifications, reason = "generated code")]
 pub mod admission_bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "admission-policy",
-        pub_export_macro: true,
-        export_macro_name: "export_admission_component",
-        default_bindings_module: "image_cache_driver_sdk::admission_bindings",
-        additional_derives: [PartialEq],
-        with: { "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types },
-    });
+    include!("bindings/admission_policy.rs");
 }
 
 #[doc(hidden)]
-#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code")]
+#[allow(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn, reason = "generated code")]
+#[allow(unused_qualifications, reason = "generated code")]
 pub mod event_bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "event-listener",
-        pub_export_macro: true,
-        export_macro_name: "export_events_component",
-        default_bindings_module: "image_cache_driver_sdk::event_bindings",
-        additional_derives: [PartialEq],
-        with: {
-            "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types,
-            "image-cache:driver/requests@1.1.0": crate::admission_bindings::image_cache::driver::requests,
-        },
-    });
+    include!("bindings/event_listener.rs");
 }
 
 #[doc(hidden)]
-#[allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::all, reason = "generated code")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated code")]
+#[allow(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn, reason = "generated code")]
+#[allow(unused_qualifications, reason = "generated code")]
 pub mod timer_bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "timer-listener",
-        pub_export_macro: true,
-        export_macro_name: "export_timer_component",
-        default_bindings_module: "image_cache_driver_sdk::timer_bindings",
-        with: { "image-cache:driver/types@1.1.0": crate::bindings::image_cache::driver::types },
-    });
+    include!("bindings/timer_listener.rs");
 }
 
 pub use admission_bindings::exports::image_cache::driver::admission::{AdmissionRequest, Decision};

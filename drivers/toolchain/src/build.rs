@@ -4,6 +4,7 @@ use crate::{Component, TARGET, Toolchain, remap};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +16,22 @@ pub struct Guest {
     pub package: &'static str,
     /// Its directory, relative to the workspace's.
     pub directory: &'static str,
+}
+
+impl Guest {
+    /// Whether this workspace contains it, and not something else at its place.
+    fn is_in(&self, workspace: &Path) -> bool {
+        let manifest = fs::read_to_string(workspace.join(self.directory).join("Cargo.toml"));
+        let name = format!("name = {:?}", self.package);
+        manifest.is_ok_and(|manifest| manifest.lines().any(|line| line == name))
+    }
+
+    /// Its package's name without `image-cache-driver-` or `image-cache-guest-`: the name of its file.
+    pub fn short_name(&self) -> &'static str {
+        let prefixes = ["image-cache-driver-", "image-cache-guest-"];
+        let stripped = prefixes.iter().find_map(|prefix| self.package.strip_prefix(prefix));
+        stripped.unwrap_or(self.package)
+    }
 }
 
 /// The locations of the sources and of the results.
@@ -38,12 +55,37 @@ impl Workspace {
             .find(|directory| directory.join("Cargo.lock").is_file());
         let root =
             root.with_context(|| format!("no Cargo.lock above {}", Path::new(&package).display()))?;
+        Ok(Workspace::at(root))
+    }
+
+    /// The workspace around the package that cargo is running if it contains the sources of these guests, as a checkout does, and
+    /// that of a git dependency. `None` if there is none: a package from a registry, or one that was vendored, lies alone.
+    pub fn with_sources_of(guests: &[Guest]) -> Result<Option<Workspace>> {
+        let package = env::var_os("CARGO_MANIFEST_DIR")
+            .context("CARGO_MANIFEST_DIR is not set: run this by cargo")?;
+        let package = Path::new(&package);
+        let mut above = package.ancestors();
+        let root = above
+            .find(|root| has_member(root, package) && guests.iter().all(|guest| guest.is_in(root)));
+        Ok(root.map(Workspace::at))
+    }
+
+    fn at(root: &Path) -> Workspace {
         let target = target_directory().unwrap_or_else(|| root.join("target")).join("guests");
         // If several workspaces share a target directory, each needs its own subdirectory: guests of the same name would replace
         // one another.
         let target = if is_within(&target, root) { target } else { target.join(fingerprint(root)) };
-        Ok(Workspace { root: root.to_path_buf(), target })
+        Workspace { root: root.to_path_buf(), target }
     }
+}
+
+/// Whether the workspace lists this package, and not only contains it somewhere, as a vendored copy.
+fn has_member(workspace: &Path, package: &Path) -> bool {
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml"));
+    let member =
+        package.strip_prefix(workspace).map(|member| format!("{:?}", member.display().to_string()));
+    workspace.join("Cargo.lock").is_file()
+        && member.is_ok_and(|member| manifest.is_ok_and(|manifest| manifest.contains(&member)))
 }
 
 fn is_within(target: &Path, root: &Path) -> bool {
@@ -210,6 +252,32 @@ mod tests {
         assert!(is_within(Path::new("/no/such/tree/target/guests"), Path::new("/no/such/tree")));
         assert!(!is_within(Path::new("/no/such/shared/guests"), Path::new("/no/such/tree")));
         assert_ne!(fingerprint(Path::new("/a")), fingerprint(Path::new("/b")));
+    }
+
+    #[test]
+    fn a_workspace_with_other_packages_at_the_places_of_the_guests_is_not_ours() {
+        let guest = Guest { package: "image-cache-driver-sqlite", directory: "drivers/sqlite" };
+        assert_eq!(guest.short_name(), "sqlite");
+        let place = tempfile::tempdir().expect("a directory");
+        assert!(!guest.is_in(place.path()));
+        let folder = place.path().join(guest.directory);
+        fs::create_dir_all(&folder).expect("it can be made");
+        for (name, is_ours) in [("sqlite", false), ("image-cache-driver-sqlite", true)] {
+            let manifest = format!("[package]\nname = \"{name}\"\n");
+            fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
+            assert_eq!(guest.is_in(place.path()), is_ours, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_package_below_the_workspace_is_no_member_of_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let member = |package: &str| has_member(place.path(), &place.path().join(package));
+        let manifest = "[workspace]\nmembers = [\"host/engine\"]\n";
+        fs::write(place.path().join("Cargo.toml"), manifest).expect("it can be written");
+        assert!(!member("host/engine"), "without a lock file");
+        fs::write(place.path().join("Cargo.lock"), "").expect("it can be written");
+        assert!(member("host/engine") && !member("target/vendor/image-cache-engine-0.1.0"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod script;
 pub use build::{Guest, Workspace, build, build_examples};
 pub use component::{Component, foreign_imports};
 pub use find::Toolchain;
-pub use script::build_script;
+pub use script::{build_script, component_in};
 
 /// The target of guests: it has no operating system, so guests have no unintended imports.
 pub const TARGET: &str = "wasm32-unknown-unknown";

@@ -49,8 +49,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Features: `tokio` adds the [asynchronous API](crate::tokio), `conformance` the suite that every driver must pass, and
-//! `policies` built-in drivers of further policies.
+//! Features: `config-files`, which is on by default, reads configurations from files in TOML and INI. `tokio` adds the
+//! asynchronous API, `wasi` the grant of this name, `policies` built-in drivers of further policies, and `conformance` the suite that
+//! every driver must pass.
 
 #![deny(missing_docs)]
 

@@ -1,21 +1,20 @@
-//! The interface of `wit/`, from the host's side.
+//! The interface of `wit/`, from the host's side: code that `cargo xtask bindings` generates.
+//!
+//! It is included, and not a module of its own, so that tools for our code leave it alone.
 
-wasmtime::component::bindgen!({
-    path: "../../wit",
-    world: "image-cache-driver",
-    // If the guest or the host is at fault, these end the call. The others return every error to the guest.
-    imports: {
-        "image-cache:driver/attributes.is-supported": trappable,
-        "image-cache:driver/files.[method]listing.next": trappable,
-    },
-    with: { "image-cache:driver/files.listing": crate::capability::listing::Listing },
-});
+#![allow(
+    missing_docs,
+    dead_code,
+    unused_qualifications,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::undocumented_unsafe_blocks,
+    reason = "generated code"
+)]
+
+include!("bindings/image_cache_driver.rs");
 
 /// The interfaces that a driver may export in addition. No component needs to export all of them, so only the parts are used.
 pub mod optional {
-    wasmtime::component::bindgen!({
-        path: "../../wit",
-        world: "optional-exports",
-        with: { "image-cache:driver/types": crate::bindings::image_cache::driver::types },
-    });
+    include!("bindings/optional_exports.rs");
 }

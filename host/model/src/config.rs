@@ -6,14 +6,20 @@ mod check;
 mod choice;
 mod driver_config;
 mod driver_keys;
+#[cfg(feature = "config-files")]
 mod driver_table;
 mod fault;
+#[cfg(feature = "config-files")]
+mod files;
 mod given;
 mod layers;
 mod option_macro;
 mod option_table;
+#[cfg(feature = "config-files")]
 mod oslo;
+#[cfg(feature = "config-files")]
 mod toml_file;
+#[cfg(feature = "config-files")]
 mod toml_reader;
 
 pub use check::is_driver_name;
@@ -34,19 +40,12 @@ use std::time::Duration;
 
 /// The configuration of a cache.
 ///
-/// Built by [`Config::builder`], read from a file by [`Config::from_file`], or combined from a file, the environment and flags by
-/// [`ConfigLayers`].
+/// Built by [`Config::builder`], combined from the environment and flags by [`ConfigLayers`], or, with the feature `config-files`,
+/// read from a file by `Config::from_file`.
 ///
 /// ```
 /// use image_cache_model::Config;
-/// let config = Config::from_toml(
-///     r#"
-///     image_cache_dir = "/var/lib/images"
-///     image_cache_max_size = "500 GiB"
-///     "#,
-///     "image-cache.toml".as_ref(),
-/// )?;
-/// assert_eq!(config.max_size, 500 << 30);
+/// let config = Config::builder("/var/lib/images").max_size(500 << 30).build()?;
 /// assert_eq!(config.driver, "sqlite");
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```

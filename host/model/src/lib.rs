@@ -1,7 +1,7 @@
 //! The values that all layers of image-cache use: ids, checksums, records, options, and text for a log.
 //!
 //! This package does not open the cache's directory, run a driver or keep state. Its only input is a configuration file that an
-//! operator names ([`read_file`]).
+//! operator names ([`read_file`]); the feature `config-files` contains the formats of such files.
 
 #![deny(missing_docs)]
 

@@ -1,5 +1,6 @@
 //! `[drivers.NAME]` and paths of components in TOML configurations.
 
+#![cfg(feature = "config-files")]
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError};

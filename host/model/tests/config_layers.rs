@@ -1,5 +1,6 @@
 //! Files, environment and flags in layers, oslo.config files, and the builder.
 
+#![cfg(feature = "config-files")]
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, ConfigLayers, ConfigOption, DriverConfig};

@@ -1,5 +1,6 @@
 //! TOML configurations: accepted values, and all faults at once with their lines.
 
+#![cfg(feature = "config-files")]
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use image_cache_model::{Config, ConfigError, Durability, Grant, OtherWriter};

@@ -6,6 +6,7 @@
 mod active_fills;
 mod deferred_close;
 mod digest_files;
+mod dir;
 mod directory_lock;
 mod external_writer;
 mod file_identity;
@@ -27,6 +28,7 @@ mod writer_lock;
 pub use active_fills::ActiveFills;
 pub use deferred_close::{CLOSE_BATCH, DeferredClose};
 pub use digest_files::{FileKey, StagedDigests};
+pub use dir::{Dir, DirEntry, Entries};
 pub use directory_lock::OpenLock;
 pub use external_writer::WriterState;
 pub use file_identity::FileIdentity;
@@ -37,11 +39,10 @@ pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
 pub use unlinked::UnlinkedFile;
 
-use cap_std::fs::{Dir, DirEntry};
+use dir::found;
 pub use image_cache_model::names;
 use image_cache_model::{ImageId, InvalidImageId, belongs_to_database, system_time, timestamp};
 use rustix::fs::{AtFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
-use rustix::io::Errno;
 use safe_open::{RateLimit, is_regular, open_to_read};
 use std::fs::File;
 use std::io;
@@ -174,18 +175,10 @@ fn image_files(directory: &Directory, folder: &Dir) -> io::Result<Vec<(ImageId, 
 
 /// Size and times of a directory entry; `None` if it is not a regular file or was removed.
 fn entry_info(entry: &DirEntry) -> io::Result<Option<FileInfo>> {
-    if !entry.file_type()?.is_file() {
+    if !entry.may_be_regular() {
         return Ok(None);
     }
-    let metadata = match entry.metadata() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    Ok(metadata.is_file().then(|| FileInfo {
-        size: metadata.len(),
-        modified: metadata.modified().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
-        accessed: metadata.accessed().map_or(UNIX_EPOCH, |t| to_micros(t.into_std())),
-    }))
+    Ok(entry.stat()?.filter(is_regular).map(|stat| FileInfo::new(&stat)))
 }
 
 impl FileInfo {
@@ -241,7 +234,7 @@ fn stat_regular(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
 }
 
 fn stat_any(dir: &Dir, id: &ImageId) -> io::Result<Option<Stat>> {
-    found(rustix::fs::statat(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW))
+    dir.stat(id.as_str())
 }
 
 fn not_regular(id: &ImageId) -> io::Error {
@@ -263,13 +256,4 @@ fn unlink(dir: &Dir, name: &str) -> io::Result<bool> {
 fn same_inode(dir: &Dir, id: &ImageId, file: &File) -> io::Result<bool> {
     let ours = rustix::fs::fstat(file)?;
     Ok(stat_regular(dir, id)?.is_some_and(|s| (s.st_dev, s.st_ino) == (ours.st_dev, ours.st_ino)))
-}
-
-/// Turns "no such file" into `None`.
-fn found<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
 }

@@ -2,34 +2,21 @@
 //!
 //! No files, no environment, no arguments, no network; standard input is closed. Lines on standard output and standard error are
 //! messages in the driver's log. Clocks and random numbers work. Waiting ends at the call's deadline.
+//!
+//! Only the feature `wasi` of this package contains it, because it brings wasmtime-wasi and tokio. Without the feature a driver
+//! that imports WASI is refused before it is compiled, and [`WasiState`] is empty.
 
+#[cfg(feature = "wasi")]
+mod context;
+#[cfg(feature = "wasi")]
 mod output;
+#[cfg(not(feature = "wasi"))]
+mod without;
 
-use crate::driver::deadline::Deadline;
-pub use output::GuestOutput;
-use std::time::Duration;
-use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_wasi::WasiCtx;
-use wasmtime_wasi::p2::DynPollable;
-use wasmtime_wasi::p2::bindings::sync::io::poll::HostPollable;
-
-/// How often a waiting guest's pollables are checked.
-const POLL_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Maximum number of random bytes that one call returns.
-const MAX_RANDOM: u64 = 64 << 10;
-
-/// A context without any contents, which writes to `output`.
-pub fn empty_context(output: &GuestOutput) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(output.clone())
-        .stderr(output.clone())
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(MAX_RANDOM)
-        .build()
-}
+#[cfg(feature = "wasi")]
+pub use context::{WasiState, pause, ready};
+#[cfg(not(feature = "wasi"))]
+pub use without::NoWasi as WasiState;
 
 /// Runs work on its own thread. wasmtime-wasi blocks on a tokio runtime, which panics on a thread that belongs to a
 /// runtime, and the caller's thread may.
@@ -38,24 +25,5 @@ pub fn on_own_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-pub fn pause(deadline: &Deadline) -> wasmtime::Result<()> {
-    wasmtime::ensure!(!deadline.passed(), "it waited longer than a call may take");
-    std::thread::sleep(POLL_INTERVAL.min(deadline.remaining()));
-    Ok(())
-}
-
-pub fn ready(
-    table: &mut ResourceTable,
-    pollables: &[Resource<DynPollable>],
-) -> wasmtime::Result<Vec<u32>> {
-    let mut ready = Vec::new();
-    for (index, pollable) in (0_u32..).zip(pollables) {
-        if table.ready(Resource::new_borrow(pollable.rep()))? {
-            ready.push(index);
-        }
-    }
-    Ok(ready)
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "wasi"))]
 mod tests;

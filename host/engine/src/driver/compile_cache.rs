@@ -8,7 +8,7 @@ mod storage;
 
 use super::error::causes;
 use crate::engine;
-use cap_std::fs::Dir;
+use image_cache_store::Dir;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fmt::Display;

@@ -1,6 +1,8 @@
 //! The host's state for one driver's instance: its clocks, its limits, and the state of its capabilities.
 
 pub mod imports;
+#[cfg(feature = "wasi")]
+pub mod wasi_imports;
 
 use super::deadline::{CallClock, Deadline};
 use super::driver_spec::DriverSpec;
@@ -14,12 +16,11 @@ use crate::capability::images::OpenImage;
 use crate::capability::log::{Log, MAX_PER_SECOND};
 use crate::capability::metrics::DriverMetrics;
 use crate::capability::sql::{Database, MAX_ROWS, MAX_STATEMENTS};
-use crate::capability::wasi::GuestOutput;
+use crate::capability::wasi::WasiState;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::WasiCtx;
 
 /// Maximum number of the host's resources that a guest may have.
 const MAX_RESOURCES: usize = 1000;
@@ -41,10 +42,8 @@ pub struct HostState {
     pub cache: Option<CacheAccess>,
     /// The number of the guest's open listings of files.
     pub listings: usize,
-    /// Created at first use.
-    pub wasi: Option<WasiCtx>,
-    /// What the guest wrote by WASI during this call.
-    pub output: GuestOutput,
+    /// The context of a guest of WASI, and what the guest wrote during this call.
+    pub wasi: WasiState,
 }
 
 impl HostState {
@@ -59,8 +58,7 @@ impl HostState {
             metrics: DriverMetrics::new(&spec.name),
             cache: CacheAccess::new(spec, &deadline),
             listings: 0,
-            wasi: None,
-            output: GuestOutput::default(),
+            wasi: WasiState::default(),
             clock: CallClock::new(limits, deadline),
         }
     }
@@ -70,7 +68,7 @@ impl HostState {
         self.table = resources();
         self.memory = MemoryLimiter::new(&self.clock.limits);
         self.listings = 0;
-        self.wasi = None;
+        self.wasi = WasiState::default();
         self.capacity.usage = None;
         self.set_unpublished(None);
         self
@@ -92,10 +90,7 @@ impl HostState {
             cache.images.end_call();
         }
         // Only a guest of WASI can write.
-        if self.wasi.is_some() {
-            let lines = self.output.take_lines();
-            lines.iter().for_each(|line| self.log.print(line));
-        }
+        self.wasi.take_lines().iter().for_each(|line| self.log.print(line));
         let (memory, elements) = self.memory.in_use();
         let (in_guest, total) = self.clock.spent();
         self.usage.note(Bound::Memory, memory);

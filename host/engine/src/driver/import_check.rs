@@ -18,6 +18,9 @@ const TRANSACTIONS: &str = "transactions";
 const WASI_PACKAGES: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
+/// Whether this build has WASI: the feature brings wasmtime-wasi and tokio, which few programs need.
+const HAS_WASI: bool = cfg!(feature = "wasi");
+
 /// Maximum number of imported and exported names, and maximum length that is shown in full: typical drivers need a tenth.
 const MAX_NAMES: usize = 1000;
 const MAX_NAME_BYTES: usize = 200;
@@ -64,7 +67,7 @@ impl ComponentNames {
                         return Err("it carries two manifests; build it again".into());
                     }
                     let text = String::from_utf8_lossy(section.data());
-                    names.manifest = Some(text.parse());
+                    names.manifest = DriverManifest::read(&text);
                 }
                 _ => {}
             }
@@ -79,10 +82,21 @@ impl ComponentNames {
 
     /// Every reason why a component with these names cannot be the driver `driver` under `grants`.
     pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<String> {
+        self.faults_in_build(HAS_WASI, driver, grants)
+    }
+
+    fn faults_in_build(
+        &self,
+        has_wasi: bool,
+        driver: &str,
+        grants: &BTreeSet<Grant>,
+    ) -> Vec<String> {
         let (mut faults, mut wanted, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());
         for import in &self.imports {
             match needed_grant(import) {
                 Ok(None) => {}
+                // Reported once, below; to grant it would not help.
+                Ok(Some(Grant::Wasi)) if !has_wasi => {}
                 Ok(Some(grant)) if grants.contains(&grant) => {}
                 Ok(Some(grant)) => {
                     wanted.insert(grant);
@@ -94,9 +108,20 @@ impl ComponentNames {
         if !wanted.is_empty() {
             faults.insert(0, ungranted(driver, &refused, grants, &wanted));
         }
+        faults.extend(self.missing_wasi().filter(|_| !has_wasi));
         faults.extend(self.export_fault());
         faults.extend(self.manifest_fault());
         faults
+    }
+
+    /// Why a build without WASI cannot load it, if it imports WASI.
+    fn missing_wasi(&self) -> Option<String> {
+        let needs_wasi = |import: &&String| needed_grant(import) == Ok(Some(Grant::Wasi));
+        let import = self.imports.iter().find(needs_wasi)?;
+        Some(format!(
+            "it imports {import}, which needs the grant \"wasi\", and this program was built without it: \
+             build the program with the feature `wasi` of the package image-cache, or the driver without WASI"
+        ))
     }
 
     /// A manifest that is broken, or that does not name what the component imports.
@@ -256,7 +281,7 @@ mod tests {
 
     #[test]
     fn every_interface_that_a_driver_may_import_has_a_grant_or_needs_none() {
-        let world = include_str!("../../../../wit/world.wit");
+        let world = include_str!("../../wit/world.wit");
         let imported = world.lines().filter_map(|line| line.trim().strip_prefix("import "));
         let imported: BTreeSet<&str> = imported.map(|name| name.trim_end_matches(';')).collect();
         // The types of requests are imported by what a driver may export.
@@ -264,5 +289,25 @@ mod tests {
         let known: BTreeSet<&str> =
             without.chain(own_grants().map(Grant::name)).chain([TRANSACTIONS]).collect();
         assert_eq!(imported, known);
+    }
+
+    #[test]
+    fn a_build_without_wasi_names_the_feature_and_not_the_grant() {
+        let names = ComponentNames {
+            imports: vec!["wasi:cli/environment@0.2.6".into(), "wasi:io/streams@0.2.6".into()],
+            exports: vec!["image-cache:driver/driver@1.0.0".into()],
+            manifest: None,
+        };
+        for grants in [BTreeSet::new(), BTreeSet::from([Grant::Wasi])] {
+            let faults = names.faults_in_build(false, "mine", &grants);
+            let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+            assert!(
+                fault.contains("wasi:cli/environment@0.2.6") && fault.contains("feature `wasi`")
+            );
+            assert!(!fault.contains("set `grants"), "{fault}");
+        }
+        let faults = names.faults_in_build(true, "mine", &BTreeSet::new());
+        assert!(faults.len() == 1 && faults[0].contains("set `grants = [\"wasi\"]`"), "{faults:?}");
+        assert!(names.faults_in_build(true, "mine", &BTreeSet::from([Grant::Wasi])).is_empty());
     }
 }

@@ -56,7 +56,7 @@ fn component_of(interface: &str, bodies: &[(&str, &str)], more: &str) -> Vec<u8>
     }
     let mut module = wat::parse_str(text + ")").expect("a body is well-formed text");
     let mut resolve = Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
     let (package, _) = resolve.push_dir(wit).expect("the interface parses");
     let world =
         resolve.select_world(&[package], Some("image-cache-driver")).expect("the world exists");

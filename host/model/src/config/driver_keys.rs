@@ -90,7 +90,7 @@ pub const DRIVER_KEYS: [DriverKey; 10] = [
     INSTANCES,
 ];
 
-#[cfg(test)]
+#[cfg(all(test, feature = "config-files"))]
 mod tests {
     use super::*;
     use crate::config::{Config, Limits};

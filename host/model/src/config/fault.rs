@@ -2,6 +2,7 @@
 
 use crate::printable;
 use std::fmt;
+#[cfg(feature = "config-files")]
 use std::path::Path;
 
 /// Longest key that is not shortened, in bytes.
@@ -86,6 +87,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A line of a file, as the origin of a fault; the first line is 1.
+#[cfg(feature = "config-files")]
 pub(super) fn at_line(path: &Path, line: Option<usize>) -> String {
     match line {
         Some(line) => format!("{}:{line}", path.display()),
@@ -94,6 +96,7 @@ pub(super) fn at_line(path: &Path, line: Option<usize>) -> String {
 }
 
 /// The accepted names, for an unknown name; suggests the nearest one.
+#[cfg(feature = "config-files")]
 pub(super) fn known(name: &str, names: &[&str]) -> String {
     let nearest = names
         .iter()

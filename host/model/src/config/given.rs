@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// A value before it is read.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "config-files"), allow(dead_code, reason = "only TOML has types"))]
 pub(super) enum Given<'a> {
     /// From a flag, a variable, an INI file, or a TOML string.
     Text(&'a OsStr),

@@ -1,11 +1,12 @@
 //! Identifies files, and checks that the directory is still at its path.
 
+use super::dir::{Dir, found};
 use super::{Directory, names};
-use cap_std::fs::{Dir, MetadataExt};
 use image_cache_model::{ImageId, LeftoverState};
-use rustix::fs::{AtFlags, CWD};
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, makedev, statx};
+use rustix::io::Errno;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Identifies a file. A later file of the same name differs; a rename does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +51,20 @@ impl Directory {
     }
 }
 
+/// `None` if there is no regular file of this name, or if the system does not know when it was created.
 fn identity(dir: &Dir, id: &ImageId) -> io::Result<Option<FileIdentity>> {
-    let found = match dir.symlink_metadata(id.as_str()) {
-        Ok(found) if found.is_file() => found,
-        Ok(_) => return Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::BTIME;
+    let file = match statx(dir, id.as_str(), AtFlags::SYMLINK_NOFOLLOW, wanted) {
+        Err(Errno::NOSYS) => return Ok(None),
+        file => found(file)?,
     };
-    let Ok(born) = found.created() else { return Ok(None) };
-    let (device, inode) = (found.dev(), found.ino());
-    Ok(Some(FileIdentity { device, inode, born: born.into_std() }))
+    let Some(file) = file else { return Ok(None) };
+    let is_regular = FileType::from_raw_mode(file.stx_mode.into()) == FileType::RegularFile;
+    let is_known = StatxFlags::from_bits_retain(file.stx_mask).contains(StatxFlags::BTIME);
+    let born = file.stx_btime;
+    let Ok(seconds) = u64::try_from(born.tv_sec) else { return Ok(None) };
+    let born = UNIX_EPOCH.checked_add(Duration::new(seconds, born.tv_nsec));
+    let Some(born) = born.filter(|_| is_regular && is_known) else { return Ok(None) };
+    let device = makedev(file.stx_dev_major, file.stx_dev_minor);
+    Ok(Some(FileIdentity { device, inode: file.stx_ino, born }))
 }

@@ -2,8 +2,8 @@
 
 mod take;
 
+use super::dir::Dir;
 use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
-use cap_std::fs::Dir;
 use image_cache_model::{Durability, ImageId};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;

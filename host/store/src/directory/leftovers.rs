@@ -1,8 +1,8 @@
 //! The files in `incomplete/` and `invalid/`: of fetches that are running, failed or were aborted.
 
+use super::dir::Dir;
 use super::writer_lock::lock_exclusive;
 use super::{Directory, FileInfo, image_files, open_regular, remove_regular, same_inode};
-use cap_std::fs::Dir;
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::fs::TryLockError;
 use std::io;

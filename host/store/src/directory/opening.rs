@@ -1,12 +1,10 @@
 //! Opens the base directory and creates what is missing in it.
 
+use super::dir::Dir;
 use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
 use super::safe_open::RateLimit;
 use super::{Directory, names};
-use cap_fs_ext::DirExt;
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -33,7 +31,7 @@ impl Directory {
         if !path.exists() {
             make_base(path).map_err(fault)?;
         }
-        let base = Dir::open_ambient_dir(path, ambient_authority()).map_err(fault)?;
+        let base = Dir::open_path(path).map_err(fault)?;
         let path = path.canonicalize().map_err(fault)?;
         let stat = rustix::fs::fstat(&base).map_err(|e| fault(e.into()))?;
         let owner = Owner::of(&stat);
@@ -42,7 +40,8 @@ impl Directory {
             made.map_err(|source| DirectoryFault { path: path.join(name), source })
         };
         // A directory with a queue is the cache of Glance.
-        let is_new = !base.exists(names::OWN) && !base.exists(names::QUEUE);
+        let is_missing = |name| base.stat(name).map_err(fault).map(|found| found.is_none());
+        let is_new = is_missing(names::OWN)? && is_missing(names::QUEUE)?;
         let (incomplete, invalid) = (made(names::INCOMPLETE)?, made(names::INVALID)?);
         let (queue, own) = (made(names::QUEUE)?, made(names::OWN)?);
         let blocks = made(names::BLOCKS)?;
@@ -150,11 +149,11 @@ fn folder(base: &Dir, path: &Path, owner: Owner) -> io::Result<Dir> {
 pub(super) fn make(base: &Dir, name: &str, owner: Owner) -> io::Result<Dir> {
     match base.create_dir(name) {
         Ok(()) => {
-            let dir = base.open_dir_nofollow(name)?;
+            let dir = base.open_dir(name)?;
             owner.give_to_directory(&dir)?;
             Ok(dir)
         }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => base.open_dir_nofollow(name),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => base.open_dir(name),
         Err(e) => Err(e),
     }
 }

@@ -4,9 +4,9 @@
 //! a file is checked through its open handle, only new files are written, and only files that this process created get another
 //! owner and mode.
 
+use super::dir::Dir;
 use crate::sync::lock;
-use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -67,8 +67,7 @@ pub(super) fn read_whole(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
 
 /// Whether an entry with this name exists and is not a regular file.
 pub(super) fn is_other(dir: &Dir, name: &str) -> bool {
-    let found = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-    found.is_ok_and(|found| !is_regular(&found))
+    dir.stat(name).is_ok_and(|found| found.is_some_and(|found| !is_regular(&found)))
 }
 
 pub(super) fn is_regular(stat: &Stat) -> bool {
@@ -99,14 +98,13 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cap_std::ambient_authority;
     use rustix::fs::{CWD, mknodat};
     use std::os::unix::fs::symlink;
 
     #[test]
     fn only_a_regular_file_is_opened_and_nothing_blocks() {
         let place = tempfile::tempdir().expect("a directory");
-        let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).expect("it is there");
+        let dir = Dir::open_path(place.path()).expect("it is there");
         let path = |name: &str| place.path().join(name);
         std::fs::write(path("file"), "content").expect("a file");
         std::fs::create_dir(path("folder")).expect("a folder");

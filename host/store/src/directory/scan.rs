@@ -2,9 +2,9 @@
 //!
 //! Most of the time is cache misses on inodes. So two threads need little more than half the time of one.
 
+use super::dir::{DirEntry, Entries};
 use super::{Directory, FileInfo, entry_info};
 use crate::sync::{WORTH_A_THREAD, both, lock};
-use cap_std::fs::{DirEntry, ReadDir};
 use image_cache_model::{ImageId, belongs_to_database};
 use std::sync::{Arc, Mutex};
 use std::{io, vec};
@@ -29,7 +29,7 @@ pub struct ScanShard<'a> {
 
 /// Reads the directory in batches.
 struct EntryReader {
-    entries: ReadDir,
+    entries: Entries,
     database: Arc<str>,
 }
 
@@ -81,8 +81,7 @@ impl EntryReader {
 
 /// The image of a directory entry, if its name is an image id.
 fn image(entry: &DirEntry, database: &str) -> Option<ImageId> {
-    let name = entry.file_name();
-    let name = name.to_str().filter(|name| !belongs_to_database(name, database))?;
+    let name = entry.file_name().to_str().filter(|name| !belongs_to_database(name, database))?;
     name.parse().ok()
 }
 

@@ -1,12 +1,10 @@
 //! Small files that another package stores in a folder of `.image-cache/`: each is complete, or does not exist.
 
+use super::dir::Dir;
 use super::opening::make;
 use super::owner::Owner;
 use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, names, unlink};
-use cap_fs_ext::DirExt;
-use cap_std::fs::Dir;
-use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -53,7 +51,7 @@ impl Directory {
     /// The same folder if it exists.
     pub(super) fn existing_small_files(&self, name: &str) -> io::Result<Option<SmallFiles>> {
         let path = self.path_of(names::OWN).join(single_component(name)?);
-        match self.own.open_dir_nofollow(name) {
+        match self.own.open_dir(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             dir => SmallFiles::of(dir, &self.own, path, self.owner).map(Some),
         }
@@ -119,11 +117,7 @@ impl SmallFiles {
 
     /// Whether there is an entry of this name, of any kind.
     pub(super) fn has(&self, name: &str) -> io::Result<bool> {
-        match self.dir.symlink_metadata(file_name(name)?) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.dir.stat(file_name(name)?)?.is_some())
     }
 
     /// Writes a file, and replaces an existing one.
@@ -140,10 +134,7 @@ impl SmallFiles {
     /// As `save`.
     pub fn save_to_disk(&self, name: &str, content: &[u8]) -> io::Result<()> {
         self.replace(name, content, true)?;
-        // A handle of cap-std's cannot be flushed.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?;
-        Ok(rustix::fs::fsync(opened)?)
+        self.dir.sync()
     }
 
     fn replace(&self, name: &str, content: &[u8], is_flushed: bool) -> io::Result<()> {
@@ -177,8 +168,9 @@ impl SmallFiles {
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in self.dir.entries()? {
-            let name = entry?.file_name().into_string();
-            names.extend(name.ok().filter(|name| !name.starts_with('.')));
+            let entry = entry?;
+            let name = entry.file_name().to_str().filter(|name| !name.starts_with('.'));
+            names.extend(name.map(str::to_owned));
         }
         Ok(names)
     }
@@ -186,8 +178,8 @@ impl SmallFiles {
     fn remove_abandoned(&self) -> io::Result<()> {
         for entry in self.dir.entries()? {
             let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_new(name)) else { continue };
+            let name = entry.file_name().to_str().filter(|name| is_new(name));
+            let Some(name) = name else { continue };
             let Some(info) = super::entry_info(&entry)? else { continue };
             let age = SystemTime::now().duration_since(info.modified);
             if age.is_ok_and(|age| age > ABANDONED) {

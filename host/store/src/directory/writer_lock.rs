@@ -1,8 +1,8 @@
 //! The exclusive lock on the file of an image. Its writer holds it from the first byte until the image is published, so a file in
 //! `incomplete/` without it was left by a dead writer. Eviction takes it, and fails while a reader holds a shared lock.
 
+use super::dir::Dir;
 use super::safe_open::open_to_write;
-use cap_std::fs::Dir;
 use image_cache_model::ImageId;
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};

@@ -140,7 +140,7 @@ mod tests {
             "fn",
             "SQLite",
             "std",
-            "syn",
+            "rusqlite",
             &"a".repeat(65),
         ] {
             assert!(fault(name).is_some(), "{name}");

@@ -30,7 +30,7 @@ impl Location {
     pub fn find(directory: &Directory, below: &Path) -> io::Result<Location> {
         let name = below.file_name().and_then(|name| name.to_str());
         let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-        Ok(Location::of(directory.folder_of(below)?.into_std_file().into(), name))
+        Ok(Location::of(directory.folder_of(below)?.into(), name))
     }
 
     fn of(directory: OwnedFd, name: &str) -> Location {

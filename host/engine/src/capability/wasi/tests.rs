@@ -1,11 +1,12 @@
 //! A guest of WASI that waits, and the contents of its context.
 
-use super::*;
+use super::on_own_thread;
 use crate::capability::capacity::CacheLimits;
 use crate::driver::driver_spec::{DriverSpec, Storage};
 use crate::driver::host_state::HostState;
-use crate::driver::host_state::imports::link_wasi;
+use crate::driver::host_state::wasi_imports;
 use image_cache_model::{Config, DriverConfig, Limits};
+use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -32,7 +33,7 @@ const WAITING: &str = r#"(component
 fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     let engine = crate::engine::engine().expect("an engine");
     let mut linker = Linker::new(engine);
-    link_wasi(&mut linker)?;
+    wasi_imports::link(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
     let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
     let spec = DriverSpec {

@@ -1,7 +1,7 @@
 //! The files of the compile cache: a directory that only this user can write to, read and written entry by entry.
 
 use super::entry;
-use cap_std::fs::Dir;
+use image_cache_store::{Dir, FileInfo};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ pub fn open_private(directory: &Path) -> io::Result<Dir> {
     if stat.st_mode & 0o077 != 0 {
         return Err(io::Error::other("it is open to others; set its mode to 0700"));
     }
-    Ok(Dir::from_std_file(opened.into()))
+    Ok(Dir::from(opened))
 }
 
 /// The bytes of an entry; `None` if there is none, or it is not ours.
@@ -86,9 +86,8 @@ fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::R
 pub fn evict_oldest(directory: &Dir) -> io::Result<()> {
     let mut entries: Vec<(SystemTime, OsString)> = Vec::new();
     for entry in directory.entries()?.flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let modified = modified.map_or(SystemTime::UNIX_EPOCH, |time| time.into_std());
-        entries.push((modified, entry.file_name()));
+        let Some(stat) = entry.stat()? else { continue };
+        entries.push((FileInfo::new(&stat).modified, entry.file_name().to_owned()));
     }
     entries.sort_unstable_by(|a, b| b.cmp(a));
     for (_, name) in entries.iter().skip(MAX_ENTRIES) {

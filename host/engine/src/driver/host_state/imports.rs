@@ -1,4 +1,4 @@
-//! The imports of guests, implemented on a driver's state: the WIT interfaces of `wit/`, and WASI.
+//! The imports of guests, implemented on a driver's state: the WIT interfaces of `wit/`.
 
 use super::HostState;
 use crate::bindings::image_cache::driver::{
@@ -8,14 +8,10 @@ use crate::capability::error::CapabilityError;
 use crate::capability::files::{MAX_LISTINGS, page};
 use crate::capability::listing::Listing;
 use crate::capability::sql::Database;
-use crate::capability::wasi::{empty_context, pause, ready};
 use crate::driver::peak_usage::Bound;
 use image_cache_model::Grant;
 use std::collections::BTreeSet;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{HasSelf, Linker, Resource};
-use wasmtime_wasi::p2::DynPollable;
-use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// Links the interfaces that a driver was granted, and those that every driver has. What only some drivers use is linked if the
 /// driver imports it: linking takes longer than the start of a driver's instance.
@@ -44,7 +40,11 @@ pub fn link(
             }
             Grant::Attributes => attributes::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
             Grant::Files => files::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?,
-            Grant::Wasi => link_wasi(linker)?,
+            #[cfg(feature = "wasi")]
+            Grant::Wasi => super::wasi_imports::link(linker)?,
+            // A component that imports WASI was refused before.
+            #[cfg(not(feature = "wasi"))]
+            Grant::Wasi => {}
         }
     }
     Ok(())
@@ -208,49 +208,5 @@ impl metrics::Host for HostState {
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
         self.in_host(|state| state.log.log(level, &message));
-    }
-}
-
-/// Links all of WASI 0.2, with our own waiting: wasmtime-wasi's blocks without a limit.
-pub fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    linker.allow_shadowing(true);
-    let mut poll = linker.instance("wasi:io/poll@0.2.12")?;
-    poll.func_wrap(
-        "[method]pollable.block",
-        |mut store: StoreContextMut<'_, HostState>, (one,): (Resource<DynPollable>,)| {
-            wait(store.data_mut(), &[one])?;
-            Ok(())
-        },
-    )?;
-    poll.func_wrap(
-        "poll",
-        |mut store: StoreContextMut<'_, HostState>, (all,): (Vec<Resource<DynPollable>>,)| {
-            Ok((wait(store.data_mut(), &all)?,))
-        },
-    )?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-/// Returns the indices of the ready pollables when at least one is ready.
-fn wait(state: &mut HostState, pollables: &[Resource<DynPollable>]) -> wasmtime::Result<Vec<u32>> {
-    wasmtime::ensure!(!pollables.is_empty(), "it waits for nothing, which would never end");
-    state.in_host(|state| {
-        let deadline = state.clock.deadline.clone();
-        loop {
-            let ready = ready(&mut state.table, pollables)?;
-            if !ready.is_empty() {
-                return Ok(ready);
-            }
-            pause(&deadline)?;
-        }
-    })
-}
-
-impl WasiView for HostState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| empty_context(&self.output));
-        WasiCtxView { ctx, table: &mut self.table }
     }
 }

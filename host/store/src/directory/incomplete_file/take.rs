@@ -93,14 +93,13 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
 /// Removes the file of a dead writer; false if the writer is alive.
 fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
     let Some(file) = open_regular(&directory.incomplete, image_id)? else {
-        return match directory.incomplete.symlink_metadata(image_id.as_str()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+        return match stat_any(&directory.incomplete, image_id)? {
+            None => Ok(true),
             // Another writer created the file between the two system calls.
-            Ok(found) if found.is_file() => Ok(false),
-            Ok(_) => Err(io::Error::other(format!(
+            Some(found) if is_regular(&found) => Ok(false),
+            Some(_) => Err(io::Error::other(format!(
                 "incomplete/{image_id} is not a regular file; remove it"
             ))),
-            Err(e) => Err(e),
         };
     };
     let file = match lock_exclusive(&directory.incomplete, image_id, file) {

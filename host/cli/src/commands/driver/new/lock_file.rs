@@ -71,6 +71,8 @@ mod tests {
             assert!(names.is_sorted() && names.contains(&(name, "0.1.0")), "{names:?}");
         }
         assert_eq!(for_crate(PLACEHOLDER), TEMPLATE);
-        assert!(contains("Syn") && contains(SDK) && !contains("mine") && !contains(PLACEHOLDER));
+        assert!(
+            contains("Rusqlite") && contains(SDK) && !contains("mine") && !contains(PLACEHOLDER)
+        );
     }
 }
