@@ -113,6 +113,7 @@ pub fn io_exception(py: Python<'_>, image_id: &str, error: &io::Error) -> PyErr 
         Some(error) => exception(py, error),
         None => Exception::new("FetchFailed", error)
             .text("image_id", image_id)
+            .text("kind", format!("{:?}", error.kind()))
             .number_of(error)
             .into_python(py),
     }

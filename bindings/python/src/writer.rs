@@ -22,13 +22,15 @@ const FAILED: u8 = 2;
 pub struct Writer {
     writer: Owned<ImageWriter>,
     image_id: String,
+    bypass: Option<OutcomeParts>,
     end: AtomicU8,
 }
 
 impl Writer {
     pub fn new(image_id: &str, writer: ImageWriter) -> Writer {
-        let end = AtomicU8::new(FINISHED);
-        Writer { writer: Owned::new(writer), image_id: image_id.to_owned(), end }
+        let bypass = writer.bypass_reason().map(records::outcome);
+        let (image_id, end) = (image_id.to_owned(), AtomicU8::new(FINISHED));
+        Writer { writer: Owned::new(writer), image_id, bypass, end }
     }
 
     fn gone(&self, py: Python<'_>, why: Gone) -> PyErr {
@@ -51,6 +53,12 @@ impl Writer {
 
 #[pymethods]
 impl Writer {
+    /// Why it does not cache the image, if that was certain at the beginning.
+    #[getter]
+    fn bypass(&self) -> Option<OutcomeParts> {
+        self.bypass.clone()
+    }
+
     /// Adds the next bytes; returns their number.
     fn write(&self, py: Python<'_>, bytes: &Bound<'_, PyAny>) -> PyResult<usize> {
         let buffer: PyBuffer<u8> = PyBuffer::get(bytes)?;

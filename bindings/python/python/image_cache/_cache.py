@@ -162,18 +162,17 @@ class Cache:
         Raises:
             VerificationFailed: in place of the last chunk: the bytes are not the expected ones; nothing is cached.
         """
-        return CachingReader(source, self.begin(image_id, size=size, md5=md5))
+        writer = self.begin(image_id, size=size, md5=md5)
+        return CachingReader(writer, lambda: source)
 
     def cache_image(
         self, image_id: str, source: Any, *, size: int | None = None, md5: str | None = None
     ) -> Outcome:
-        """Reads a source into the cache. If the image is cached or being cached, the source is not read."""
-        self._check(image_id, size, md5)
-        if self.is_cached(image_id):
-            return Outcome("already-cached")
-        if self.is_being_cached(image_id):
-            return Outcome("being-cached")
+        """Reads a source into the cache. If the image will not be cached, the source is not read: the outcome says why."""
         with self.begin(image_id, size=size, md5=md5) as writer:
+            if writer.bypass is not None:
+                writer.abort()
+                return writer.bypass
             for chunk in chunks(source):
                 writer.write(chunk)
             return writer.finish()

@@ -58,7 +58,13 @@ class ImageFileError(Error, OSError):
 
 
 class FetchFailed(Error, OSError):
-    """A fetch that this reader followed failed or was interrupted."""
+    """A fetch that this reader followed failed or was interrupted.
+
+    Attributes:
+        kind: the kind of the error, for example `TimedOut`: the fetch makes no progress.
+    """
+
+    kind: str | None = None
 
 
 class VerificationFailed(Error):

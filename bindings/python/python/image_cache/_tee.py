@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("image_cache")
 
+ATTEMPTS = 3
+"""How many fetches of others a reader follows, at most, before it reads its own source."""
+
 
 def chunks(source: Any) -> Iterator[Any]:
     """The chunks of a source: a binary file, an iterable of chunks, or the bytes themselves."""
@@ -46,9 +49,13 @@ class CachingReader(Iterator[Any]):
     the source reaches the caller, and nothing is cached. If it is closed before its end, the image is not cached.
     """
 
-    def __init__(self, source: Any, writer: Writer) -> None:
+    def __init__(self, writer: Writer, open_source: Callable[[], Any]) -> None:
         self._writer = writer
-        self._source = chunks(source)
+        try:
+            self._source = chunks(open_source())
+        except BaseException:
+            writer.abort()
+            raise
         self._held: Any = None
         self._is_over = False
         self.outcome: Outcome | None = None
@@ -144,44 +151,68 @@ class FetchReader(Iterator[Any]):
         self.close()
 
     def _run(self) -> Generator[Any, None, None]:
-        prefix = Prefix()
-        file = self._cache.follow(self._image_id)
-        if file is not None:
+        prefix = Prefix(self._image_id)
+        while (file := self._elsewhere(prefix)) is not None:
             self.route = "cached" if file.is_cached else "shared"
             try:
-                yield from self._follow(file, prefix)
+                yield from prefix.rest(follow(file, prefix))
+                self.outcome = Outcome("already-cached")
                 return
             except FollowingFailed as failed:
-                LOG.info("image %s: %s; it is read from the source", self._image_id, failed.__cause__)
+                prefix.note_failure(failed)
+            finally:
+                file.close()
         self.route = "fetching"
         yield from self._fetch(prefix)
 
-    def _follow(self, file: FollowedFile, prefix: Prefix) -> Generator[Any, None, None]:
-        with file:
-            yield from follow(file, prefix)
-        self.outcome = Outcome("already-cached")
+    def _elsewhere(self, prefix: Prefix) -> FollowedFile | None:
+        """The image from the cache or a running fetch; None if this reader is to fetch it with its writer."""
+        file = self._cache.follow(self._image_id) if prefix.may_follow else None
+        if file is None:
+            self._writer = self._cache.begin(self._image_id, **self._expected)
+            file = following(self._cache, self._writer) if prefix.may_follow else None
+        return file
 
     def _fetch(self, prefix: Prefix) -> Generator[Any, None, None]:
-        source = self._open_source()
+        source = None
+
+        def open_source() -> Any:
+            nonlocal source
+            source = self._open_source()
+            return source
+
         try:
-            with self._cache.caching_reader(self._image_id, source, **self._expected) as reader:
-                yield from prefix.rest(self._image_id, reader)
+            # It is the last source.
+            prefix.is_verified = True
+            with CachingReader(self._writer, open_source) as reader:
+                yield from prefix.rest(reader)
                 self.outcome = reader.outcome
         finally:
             if hasattr(source, "close"):
                 source.close()
 
 
+def following(cache: Cache, writer: Writer) -> FollowedFile | None:
+    """The image from elsewhere, if this writer does not cache it because it is cached or being cached; then the writer is undone."""
+    if writer.bypass is None or writer.bypass.kind not in ("already-cached", "being-cached"):
+        return None
+    file = cache.follow(writer.name)
+    if file is not None:
+        writer.abort()
+    return file
+
+
 class FollowingFailed(Exception):
-    """A reader cannot follow to the end, and may continue with its own source. The cause is the error."""
+    """A reader cannot follow to the end, and may continue with another source. The cause is the error."""
 
 
 def follow(file: FollowedFile, prefix: Prefix) -> Generator[bytes, None, None]:
-    """The chunks of a followed file. Bytes of a running fetch are added to the prefix; those of a cached image are verified.
+    """The chunks of a followed file.
 
     Raises:
-        FollowingFailed: the reader may continue with a source.
+        FollowingFailed: the reader may continue with another source.
     """
+    prefix.is_verified = file.is_cached
     while True:
         try:
             chunk = file.read(CHUNK)
@@ -194,46 +225,81 @@ def follow(file: FollowedFile, prefix: Prefix) -> Generator[bytes, None, None]:
             raise FollowingFailed from error
         if not chunk:
             return
-        prefix.add(chunk, is_hashed=not file.is_cached)
         yield chunk
 
 
 class Prefix:
-    """The bytes that a reader has already returned, to continue after them with another source."""
+    """The bytes that a reader has already returned, to continue after them with another source, which must begin with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_id: str) -> None:
+        self.image_id = image_id
         self.size = 0
+        self.may_follow = True
+        """Whether the reader may follow another fetch, if this one fails."""
+        self.is_verified = False
+        """Whether the source returns verified bytes: then there is no need to compare them, since the reader does not go on after an
+        error."""
         self._digest = hashlib.md5(usedforsecurity=False)
+        self._failures = 0
 
-    def add(self, chunk: bytes, *, is_hashed: bool) -> None:
-        """These bytes are returned."""
-        self.size += len(chunk)
-        if is_hashed:
-            self._digest.update(chunk)
+    def note_failure(self, failed: FollowingFailed) -> None:
+        """The fetch that was followed failed. After a fetch without progress the reader must not wait again."""
+        LOG.info("image %s: %s; the reader goes on elsewhere", self.image_id, failed.__cause__)
+        self._failures += 1
+        is_stuck = getattr(failed.__cause__, "kind", None) == "TimedOut"
+        self.may_follow = not is_stuck and self._failures < ATTEMPTS
 
-    def rest(self, image_id: str, source: Iterable[Any]) -> Generator[Any, None, None]:
-        """The chunks of the source without the prefix, which must be the same.
+    def rest(self, source: Iterable[bytes]) -> Generator[bytes, None, None]:
+        """The chunks of a source without the bytes that were already returned.
 
         Raises:
             FetchFailed: the source begins with other bytes.
         """
-        left, digest = self.size, hashlib.md5(usedforsecurity=False)
+        comparison = Comparison(self)
         for chunk in source:
-            if left > 0:
-                known = chunk[:left]
-                digest.update(known)
-                left -= len(known)
-                chunk = chunk[len(known) :]
-                if left == 0 and digest.digest() != self._digest.digest():
-                    raise self._differs(image_id)
-            if chunk:
+            if chunk := comparison.strip(chunk):
                 yield chunk
-        if left > 0:
-            raise self._differs(image_id)
+        comparison.end()
 
-    def _differs(self, image_id: str) -> FetchFailed:
+    def add(self, chunk: bytes) -> None:
+        """The next bytes, which are returned now."""
+        self.size += len(chunk)
+        if not self.is_verified:
+            self._digest.update(chunk)
+
+    def digest(self) -> bytes:
+        """The digest of the bytes."""
+        return self._digest.digest()
+
+
+class Comparison:
+    """Compares the beginning of a source with the bytes that a reader has already returned."""
+
+    def __init__(self, prefix: Prefix) -> None:
+        self._prefix = prefix
+        self._left, self._expected = prefix.size, prefix.digest()
+        self._found = hashlib.md5(usedforsecurity=False)
+
+    def strip(self, chunk: bytes) -> bytes:
+        """The part of the next chunk that was not returned yet."""
+        if self._left > 0:
+            known = chunk[: self._left]
+            self._found.update(known)
+            self._left -= len(known)
+            if self._left == 0 and self._found.digest() != self._expected:
+                raise self._differs()
+            chunk = chunk[len(known) :]
+        self._prefix.add(chunk)
+        return chunk
+
+    def end(self) -> None:
+        """The end of the source, which must have had all those bytes."""
+        if self._left > 0:
+            raise self._differs()
+
+    def _differs(self) -> FetchFailed:
+        image_id = self._prefix.image_id
         return FetchFailed(
             f"image {image_id}: its fetch was interrupted, and the source returned other bytes than that fetch; read it again",
             image_id=image_id,
         )
-

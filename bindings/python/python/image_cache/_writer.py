@@ -28,6 +28,12 @@ class Writer(io.RawIOBase):
         self.outcome: Outcome | None = None
         """The outcome, after `finish`."""
 
+    @property
+    def bypass(self) -> Outcome | None:
+        """Why it does not cache the image, if that was certain at the beginning: it then only verifies the bytes."""
+        bypass = self._writer.bypass
+        return None if bypass is None else Outcome(*bypass)
+
     def writable(self) -> bool:
         return True
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from .._errors import Error, InvalidChecksum
 from .._files import FollowedFile, ImageFile
+from .._tee import following
 from .._writer import Writer
 from ._configuration import registered
 from ._driver import Driver
 from ._exceptions import WrongImage
-from ._streams import Following, tee, tee_into_other
+from ._streams import follow_then_tee, tee, tee_into_other
 
 LOG = logging.getLogger(__name__)
 
@@ -104,12 +105,7 @@ class ImageCache:
         self, image_id: Any, image_checksum: str | None, image_iter: Iterable[Any]
     ) -> Iterator[Any]:
         """The chunks of the image. If it is not cached, they fill the cache; if another reader fetches it, they come from there."""
-        running = self._running(image_id)
-        if running is None:
-            return self.cache_tee_iter(image_id, image_iter, image_checksum)
-        return Following(
-            running, image_iter, lambda source: self.cache_tee_iter(image_id, source, image_checksum)
-        )
+        return self.cache_tee_iter(image_id, image_iter, image_checksum)
 
     def cache_tee_iter(
         self, image_id: Any, image_iter: Iterable[Any], image_checksum: str | None
@@ -129,10 +125,14 @@ class ImageCache:
             yield from image_iter
             return
         with stack:
-            if isinstance(file, Writer):
-                yield from tee(image_iter, file)
-            else:
+            if not isinstance(file, Writer):
                 yield from tee_into_other(image_id, image_iter, file)
+            elif (running := self._running(file)) is not None:
+                yield from follow_then_tee(
+                    running, lambda: self.cache_tee_iter(image_id, image_iter, image_checksum)
+                )
+            else:
+                yield from tee(image_iter, file)
 
     def cache_image_iter(
         self, image_id: Any, image_iter: Iterable[Any], image_checksum: str | None = None
@@ -164,13 +164,11 @@ class ImageCache:
         """
         return self.driver.get_image_size(image_id)
 
-    def _running(self, image_id: Any) -> FollowedFile | None:
-        """The running fetch of the image; None if there is none. A failure of the cache does not concern the reader."""
-        if not isinstance(self.driver, Driver):
-            return None
+    def _running(self, writer: Writer) -> FollowedFile | None:
+        """The running fetch of the writer's image; None if there is none. A failure of the cache does not concern the reader."""
         try:
-            if self.driver.is_being_cached(image_id):
-                return self.driver.cache.follow(str(image_id))
+            if writer.bypass is not None and writer.bypass.kind == "being-cached":
+                return following(self.driver.cache, writer)
         except Error:
-            LOG.exception("image %s: its running fetch cannot be followed", image_id)
+            LOG.exception("image %s: its running fetch cannot be followed", writer.name)
         return None

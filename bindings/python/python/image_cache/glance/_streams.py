@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from .. import _blocking
@@ -18,13 +18,11 @@ LOG = logging.getLogger(__name__)
 
 def tee(image_iter: Iterable[Any], writer: Writer) -> Generator[Any, None, None]:
     """The chunks, which fill the cache."""
-    reader = CachingReader(image_iter, writer)
-    try:
-        yield from reader
-    except VerificationFailed as error:
-        raise WrongImage(error) from error
-    finally:
-        reader.close()
+    with CachingReader(writer, lambda: image_iter) as reader:
+        try:
+            yield from reader
+        except VerificationFailed as error:
+            raise WrongImage(error) from error
 
 
 def tee_into_other(image_id: Any, image_iter: Iterable[Any], file: Any) -> Generator[Any, None, None]:
@@ -40,39 +38,22 @@ def tee_into_other(image_id: Any, image_iter: Iterable[Any], file: Any) -> Gener
         yield chunk
 
 
-class Following(Iterator[Any]):
+def follow_then_tee(
+    file: FollowedFile, tee_own: Callable[[], Iterable[Any]]
+) -> Generator[Any, None, None]:
     """The chunks of a fetch of another reader; if that breaks off, those of the reader's own source."""
-
-    def __init__(
-        self,
-        file: FollowedFile,
-        source: Iterable[Any],
-        tee_source: Callable[[Iterable[Any]], Iterable[Any]],
-    ) -> None:
-        self._file, self._source, self._tee_source = file, source, tee_source
-        self._chunks = self._run()
-
-    def __next__(self) -> Any:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        """Ends reading, also of the source, which may not have been used."""
-        self._chunks.close()
-        if hasattr(self._source, "close"):
-            self._source.close()
-
-    def _run(self) -> Generator[Any, None, None]:
-        prefix, over = Prefix(), object()
-        image_id = self._file.name
-        following = follow(self._file, prefix)
-        try:
-            while (chunk := _blocking.run(next, following, over)) is not over:
-                yield chunk
-        except FollowingFailed as failed:
-            LOG.info("image %s: %s; it is read from the store", image_id, failed.__cause__)
-            yield from prefix.rest(image_id, self._tee_source(self._source))
-        except VerificationFailed as error:
-            raise WrongImage(error) from error
-        finally:
-            following.close()
-            self._file.close()
+    prefix, over = Prefix(file.name), object()
+    chunks = prefix.rest(follow(file, prefix))
+    try:
+        while (chunk := _blocking.run(next, chunks, over)) is not over:
+            yield chunk
+    except FollowingFailed as failed:
+        prefix.note_failure(failed)
+        prefix.is_verified = True
+        yield from prefix.rest(tee_own())
+    except WrongImage:
+        raise
+    except VerificationFailed as error:
+        raise WrongImage(error) from error
+    finally:
+        file.close()
