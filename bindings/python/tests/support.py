@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
+import traceback
 import unittest
 
 from image_cache import Cache
@@ -49,6 +51,25 @@ def start_program(text, *arguments):
     """Starts a program of Python with pipes."""
     command = [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def in_child(work):
+    """Runs `work` in a forked child; returns what it raised, as text."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        signal.alarm(WAIT)
+        try:
+            work()
+        except BaseException:
+            os.write(writing, traceback.format_exc().encode()[-60_000:])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        raised = file.read()
+    _, status = os.waitpid(child, 0)
+    return raised or (f"status {status}" if status else "")
 
 
 class CacheTest(unittest.TestCase):

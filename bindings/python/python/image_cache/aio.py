@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _cache
 from ._files import CHUNK, FollowedFile, ImageFile
+from ._prefix import Comparison, FollowingFailed, Prefix
 from ._records import Outcome
-from ._tee import Comparison, FollowingFailed, Prefix, follow, following
+from ._tee import follow, following
 from ._writer import Writer
 
 if TYPE_CHECKING:

@@ -115,6 +115,11 @@ class ImageCache:
         Raises:
             GlanceException: in place of the last chunk: they do not have the checksum. What `image_iter` raises is passed on.
         """
+        return self._tee(image_id, image_iter, image_checksum, may_follow=True)
+
+    def _tee(
+        self, image_id: Any, image_iter: Iterable[Any], image_checksum: str | None, *, may_follow: bool
+    ) -> Generator[Any, None, None]:
         stack = ExitStack()
         try:
             file = stack.enter_context(self.driver.open_for_write(image_id, image_checksum))
@@ -127,10 +132,10 @@ class ImageCache:
         with stack:
             if not isinstance(file, Writer):
                 yield from tee_into_other(image_id, image_iter, file)
-            elif (running := self._running(file)) is not None:
-                yield from follow_then_tee(
-                    running, lambda: self.cache_tee_iter(image_id, image_iter, image_checksum)
-                )
+            elif may_follow and (running := self._running(file)) is not None:
+                # Its own fetch does not wait for another one again.
+                tee_own = self._tee(image_id, image_iter, image_checksum, may_follow=False)
+                yield from follow_then_tee(running, tee_own)
             else:
                 yield from tee(image_iter, file)
 

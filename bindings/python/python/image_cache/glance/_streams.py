@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from .. import _blocking
 from .._errors import VerificationFailed
 from .._files import FollowedFile
-from .._tee import CachingReader, FollowingFailed, Prefix, follow
+from .._prefix import FollowingFailed, Prefix
+from .._tee import CachingReader, follow
 from .._writer import Writer
 from ._exceptions import WrongImage
 
@@ -39,7 +40,7 @@ def tee_into_other(image_id: Any, image_iter: Iterable[Any], file: Any) -> Gener
 
 
 def follow_then_tee(
-    file: FollowedFile, tee_own: Callable[[], Iterable[Any]]
+    file: FollowedFile, tee_own: Iterable[Any]
 ) -> Generator[Any, None, None]:
     """The chunks of a fetch of another reader; if that breaks off, those of the reader's own source."""
     prefix, over = Prefix(file.name), object()
@@ -50,7 +51,7 @@ def follow_then_tee(
     except FollowingFailed as failed:
         prefix.note_failure(failed)
         prefix.is_verified = True
-        yield from prefix.rest(tee_own())
+        yield from prefix.rest(tee_own)
     except WrongImage:
         raise
     except VerificationFailed as error:
