@@ -31,6 +31,7 @@ use crate::reading::CachedReader;
 use crate::refusals::Refusals;
 use crate::single_flight::{FetchReader, InFlight, Producer, Request};
 use crate::tee::CachingReader;
+use crate::writer::ImageWriter;
 use image_cache_model::{Config, Expected, Requester};
 use image_cache_store::Directory;
 use image_cache_store::integrity::DigestStore;
@@ -162,6 +163,11 @@ impl ImageCache {
         expected: Expected,
     ) -> Result<CachingReader<R>> {
         Ok(CachingReader::new(source, self.fill(id, expected)?, None))
+    }
+
+    /// A writer, to which the caller pushes the bytes of an image.
+    pub fn begin(&self, id: &str, expected: Expected) -> Result<ImageWriter> {
+        Ok(ImageWriter::new(self.fill(id, expected)?))
     }
 
     /// Reads the image from the cache; if it is not cached, follows the running fetch; if no fetch runs, reads the source that

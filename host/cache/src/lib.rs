@@ -75,6 +75,7 @@ mod tee;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod withheld;
+mod writer;
 
 pub use cache::{Explanation, ImageCache, ImageList, Status, Verified, WholeImage};
 pub use clean::Cleaned;
@@ -106,6 +107,7 @@ pub use reading::CachedReader;
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
 pub use tee::CachingReader;
+pub use writer::ImageWriter;
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]
