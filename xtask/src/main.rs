@@ -1,5 +1,5 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! docs | plots | msrv | structure`.
+//! docs | plots | python | msrv | structure`.
 
 mod bench;
 mod command;
@@ -13,6 +13,7 @@ mod layers;
 mod optional;
 mod paths;
 mod plots;
+mod python;
 mod run;
 mod series;
 mod steps;
@@ -44,6 +45,7 @@ usage: cargo xtask COMMAND
                [--save] to BENCHMARKS.md; [--quick] [--long]
   docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
   plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
+  python       build the wheel of the Python package, and test it in clean environments, also against Glance
   msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
   structure    show import cycles, type names that are defined more than once, and lines of code;
                --check fails if any of them is not allowed";
@@ -74,6 +76,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
         ["plots"] => plots::run(),
+        ["python"] => python::run(),
         ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),

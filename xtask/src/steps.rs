@@ -3,7 +3,7 @@
 use crate::command::{cargo, step};
 use crate::run::Run;
 use crate::series::Series;
-use crate::{drivers, examples, fuzz, layers, optional, paths, structure, test_programs};
+use crate::{drivers, examples, fuzz, layers, optional, paths, python, structure, test_programs};
 use anyhow::Result;
 use std::process::Command;
 
@@ -86,6 +86,7 @@ pub fn full() -> Result<()> {
         "Tests with servers and other languages",
         vec![Series::new("the tests", vec![tests])],
     );
+    run.check("Python package", python::run);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
 }
