@@ -25,7 +25,7 @@ type Pruned = (u64, u64, Vec<(String, String)>);
 type Cleaned = (u64, u64, u64, Vec<(String, String)>);
 
 /// An open cache of this process.
-#[pyclass(frozen, weakref, module = "image_cache._native")]
+#[pyclass(frozen, module = "image_cache._native")]
 pub struct Cache {
     cache: Owned<ImageCache>,
 }

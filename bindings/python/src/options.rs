@@ -15,8 +15,10 @@ pub fn option_names() -> Vec<&'static str> {
 pub fn config(file: Option<&Path>, options: &[(String, OsString)]) -> Result<Config, ConfigError> {
     let layers = file.into_iter().fold(ConfigLayers::new(), ConfigLayers::file);
     let set = |layers: ConfigLayers, (name, value): &(String, OsString)| {
-        let known = ConfigOption::ALL.iter().find(|option| option.name() == name);
-        known.map_or(layers.clone(), |option| layers.flag(name, *option, value))
+        match ConfigOption::ALL.iter().find(|option| option.name() == name) {
+            Some(option) => layers.flag(name, *option, value),
+            None => layers,
+        }
     };
     options.iter().fold(layers, set).build()
 }

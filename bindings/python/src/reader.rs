@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The bytes of a cached image, or of a range of it, verified.
-#[pyclass(frozen, weakref, module = "image_cache._native")]
+#[pyclass(frozen, module = "image_cache._native")]
 pub struct Reader {
     reader: Owned<CachedReader>,
     image_id: String,
@@ -89,7 +89,7 @@ impl Reader {
 }
 
 /// The bytes of an image that is cached, or that another reader or process fetches.
-#[pyclass(frozen, weakref, module = "image_cache._native")]
+#[pyclass(frozen, module = "image_cache._native")]
 pub struct Follower {
     reader: Owned<FetchReader>,
     image_id: String,

@@ -4,11 +4,11 @@ use crate::errors::{ended, exception, gone, io_exception};
 use crate::interpreter::without_lock;
 use crate::owned::{Gone, Owned};
 use crate::records::{self, OutcomeParts};
-use image_cache::ImageWriter;
+use image_cache::{ImageWriter, Outcome};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How a writer ended, in the order of the constants.
@@ -18,7 +18,7 @@ const ABORTED: u8 = 1;
 const FAILED: u8 = 2;
 
 /// Caches one image from pushed bytes. A drop before `finish` undoes it.
-#[pyclass(frozen, weakref, module = "image_cache._native")]
+#[pyclass(frozen, module = "image_cache._native")]
 pub struct Writer {
     writer: Owned<ImageWriter>,
     image_id: String,
@@ -66,7 +66,7 @@ impl Writer {
             return Err(PyBufferError::new_err("a contiguous buffer is needed"));
         }
         let bytes = readable(&buffer);
-        let written = without_lock(py, || {
+        let written = without_lock(py, || -> Result<io::Result<()>, Gone> {
             let written = self.writer.with(|writer| writer.write_all(bytes))?;
             // The image has more bytes than expected: the writer has undone it.
             if written.is_err() {
@@ -83,7 +83,7 @@ impl Writer {
 
     /// The end of the image: verifies and publishes it.
     fn finish(&self, py: Python<'_>) -> PyResult<OutcomeParts> {
-        let finished = without_lock(py, || {
+        let finished = without_lock(py, || -> Result<image_cache::Result<Outcome>, Gone> {
             let finished = self.take(FINISHED)?.finish();
             if finished.is_err() {
                 self.end.store(FAILED, Ordering::Release);
