@@ -93,6 +93,14 @@ class Sources(CacheTest):
         self.assertEqual(list(self.cache.get_or_fetch("outer", source)), [b"a", b"b"])
         self.assertTrue(self.cache.is_cached("outer") and self.cache.is_cached("inner"))
 
+    def test_a_cached_image_that_is_not_the_expected_one_is_not_served(self):
+        self.cache.cache_image("cirros", b"old")
+        for expected in ({"size": 4}, {"md5": md5(b"new!")}):
+            reader = self.cache.get_or_fetch("cirros", lambda: [b"new!"], **expected)
+            self.assertEqual((b"".join(reader), reader.route), (b"new!", "fetching"))
+        reader = self.cache.get_or_fetch("cirros", None, size=3, md5=md5(b"old").upper())
+        self.assertEqual((b"".join(reader), reader.route), (b"old", "cached"))
+
     def test_an_abandoned_reader_undoes_the_image(self):
         reader = self.cache.caching_reader("closed", [b"a", b"b", b"c"])
         next(reader)

@@ -146,7 +146,10 @@ class FetchReader(Iterator[Any]):
 
     def _run(self) -> Generator[Any, None, None]:
         prefix = Prefix(self._image_id)
-        while (file := self._elsewhere(prefix)) is not None:
+        while True:
+            file, writer = elsewhere(self._cache, prefix, self._expected)
+            if file is None:
+                break
             self.route = "cached" if file.is_cached else "shared"
             try:
                 yield from prefix.rest(follow(file, prefix))
@@ -157,17 +160,9 @@ class FetchReader(Iterator[Any]):
             finally:
                 file.close()
         self.route = "fetching"
-        yield from self._fetch(prefix)
+        yield from self._fetch(writer, prefix)
 
-    def _elsewhere(self, prefix: Prefix) -> FollowedFile | None:
-        """The image from the cache or a running fetch; None if this reader is to fetch it with its writer."""
-        file = self._cache.follow(self._image_id) if prefix.may_follow else None
-        if file is None:
-            self._writer = self._cache.begin(self._image_id, **self._expected)
-            file = following(self._cache, self._writer) if prefix.may_follow else None
-        return file
-
-    def _fetch(self, prefix: Prefix) -> Generator[Any, None, None]:
+    def _fetch(self, writer: Writer, prefix: Prefix) -> Generator[Any, None, None]:
         source = None
 
         def open_source() -> Any:
@@ -178,12 +173,43 @@ class FetchReader(Iterator[Any]):
         try:
             # It is the last source.
             prefix.is_verified = True
-            with CachingReader(self._writer, open_source) as reader:
+            with CachingReader(writer, open_source) as reader:
                 yield from prefix.rest(reader)
                 self.outcome = reader.outcome
         finally:
             if hasattr(source, "close"):
                 source.close()
+
+
+def elsewhere(
+    cache: Cache, prefix: Prefix, expected: dict[str, Any]
+) -> tuple[FollowedFile, None] | tuple[None, Writer]:
+    """The image from the cache or a running fetch; or the writer with which the reader is to fetch it."""
+    if prefix.may_follow:
+        file = cache.follow(prefix.image_id)
+        if file is not None and _is_expected(cache, file, expected):
+            return file, None
+    writer = cache.begin(prefix.image_id, **expected)
+    file = following(cache, writer) if prefix.may_follow else None
+    if file is None:
+        return None, writer
+    if _is_expected(cache, file, expected):
+        return file, None
+    return None, cache.begin(prefix.image_id, **expected)
+
+
+def _is_expected(cache: Cache, file: FollowedFile, expected: dict[str, Any]) -> bool:
+    """Whether the records say that a cached image is the expected one; closes another one. A running fetch is not known yet."""
+    if not file.is_cached:
+        return True
+    size, md5 = expected["size"], expected["md5"]
+    agrees = size is None or size == file.image_size
+    if agrees and md5:
+        record = cache.cached_image(file.name)
+        agrees = record is None or record.checksum in (None, md5.lower())
+    if not agrees:
+        file.close()
+    return agrees
 
 
 def following(cache: Cache, writer: Writer) -> FollowedFile | None:

@@ -27,7 +27,7 @@ from . import _cache
 from ._files import CHUNK, FollowedFile, ImageFile
 from ._prefix import Comparison, FollowingFailed, Prefix
 from ._records import Outcome
-from ._tee import follow, following
+from ._tee import elsewhere, follow
 from ._writer import Writer
 
 if TYPE_CHECKING:
@@ -140,13 +140,9 @@ class Cache:
         Many readers of one image read the source once, as with `image_cache.Cache.get_or_fetch`. Readers that follow wait in threads of
         the loop's executor.
         """
-        prefix, writer = Prefix(image_id), None
+        prefix, expected = Prefix(image_id), {"size": size, "md5": md5}
         while True:
-            file = await asyncio.to_thread(self.sync.follow, image_id) if prefix.may_follow else None
-            if file is None:
-                writer = await self.begin(image_id, size=size, md5=md5)
-                if prefix.may_follow:
-                    file = await asyncio.to_thread(following, self.sync, writer.sync)
+            file, writer = await asyncio.to_thread(elsewhere, self.sync, prefix, expected)
             if file is None:
                 break
             try:
@@ -158,7 +154,7 @@ class Cache:
                 prefix.note_failure(failed)
         # It is the last source.
         prefix.is_verified = True
-        async with contextlib.aclosing(_rest(prefix, _tee(writer, open_source()))) as chunks:
+        async with contextlib.aclosing(_rest(prefix, _tee(AsyncWriter(writer), open_source()))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
