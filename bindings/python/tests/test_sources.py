@@ -189,6 +189,20 @@ class Sharing(CacheTest):
         with self.assertRaisesRegex(image_cache.FetchFailed, "other bytes than that fetch"):
             list(reader)
 
+    def test_a_reader_that_expects_more_than_the_fetch_does_not_get_another_image(self):
+        data = image(4 * MIB)
+        for expected in ({"md5": md5(b"other")}, {"size": 5}):
+            writer = self.cache.begin("cirros")
+            writer.write(data[: 2 * MIB])
+            reader = self.cache.get_or_fetch("cirros", lambda: self.fail("it is not opened"), **expected)
+            got = [next(reader)]
+            writer.write(data[2 * MIB :])
+            writer.finish()
+            with self.assertRaises(image_cache.VerificationFailed):
+                got.extend(reader)
+            self.assertLess(sum(map(len, got)), len(data))
+            self.cache.delete_cached_image("cirros")
+
     def test_all_readers_of_a_wrong_image_get_the_same_error(self):
         writer = self.cache.begin("cirros", md5=md5(b"other"))
         writer.write(b"b" * 500_000)

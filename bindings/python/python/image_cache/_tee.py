@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ._check import Check
 from ._errors import Error, VerificationFailed
 from ._files import CHUNK
 from ._prefix import FollowingFailed, Prefix
@@ -152,7 +153,7 @@ class FetchReader(Iterator[Any]):
                 break
             self.route = "cached" if file.is_cached else "shared"
             try:
-                yield from prefix.rest(follow(file, prefix))
+                yield from prefix.rest(follow(file, prefix, self._expected))
                 self.outcome = Outcome("already-cached")
                 return
             except FollowingFailed as failed:
@@ -222,23 +223,35 @@ def following(cache: Cache, writer: Writer) -> FollowedFile | None:
     return file
 
 
-def follow(file: FollowedFile, prefix: Prefix) -> Generator[bytes, None, None]:
-    """The chunks of a followed file.
+def follow(
+    file: FollowedFile, prefix: Prefix, expected: dict[str, Any]
+) -> Generator[bytes, None, None]:
+    """The chunks of a followed file. The last one is withheld until they are known to be the expected ones.
 
     Raises:
         FollowingFailed: the reader may continue with another source.
+        VerificationFailed: the fetch ended with other bytes than this reader expects.
     """
     prefix.is_verified = file.is_cached
-    while True:
-        try:
-            chunk = file.read(CHUNK)
-        except VerificationFailed:
-            # All readers of a fetch end alike.
+    check = Check(file.name, {} if file.is_cached else expected)
+    held = b""
+    while chunk := _read(file, prefix):
+        check.add(chunk)
+        if held:
+            yield held
+        held = chunk
+    check.finish()
+    if held:
+        yield held
+
+
+def _read(file: FollowedFile, prefix: Prefix) -> bytes:
+    try:
+        return file.read(CHUNK)
+    except VerificationFailed:
+        # All readers of a fetch end alike.
+        raise
+    except (Error, OSError) as error:
+        if file.is_cached and prefix.size > 0:
             raise
-        except (Error, OSError) as error:
-            if file.is_cached and prefix.size > 0:
-                raise
-            raise FollowingFailed from error
-        if not chunk:
-            return
-        yield chunk
+        raise FollowingFailed from error

@@ -146,7 +146,7 @@ class Cache:
             if file is None:
                 break
             try:
-                async with contextlib.aclosing(_rest(prefix, _followed(file, prefix))) as chunks:
+                async with contextlib.aclosing(_rest(prefix, _followed(file, prefix, expected))) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
@@ -184,8 +184,10 @@ async def _tee(writer: AsyncWriter, source: AsyncIterable[Buffer]) -> AsyncGener
         yield held
 
 
-async def _followed(file: FollowedFile, prefix: Prefix) -> AsyncGenerator[bytes, None]:
-    chunks, over = follow(file, prefix), object()
+async def _followed(
+    file: FollowedFile, prefix: Prefix, expected: dict[str, Any]
+) -> AsyncGenerator[bytes, None]:
+    chunks, over = follow(file, prefix, expected), object()
     try:
         while (chunk := await asyncio.to_thread(next, chunks, over)) is not over:
             yield chunk

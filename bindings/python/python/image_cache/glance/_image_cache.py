@@ -135,7 +135,7 @@ class ImageCache:
             elif may_follow and (running := self._running(file)) is not None:
                 # Its own fetch does not wait for another one again.
                 tee_own = self._tee(image_id, image_iter, image_checksum, may_follow=False)
-                yield from follow_then_tee(running, tee_own)
+                yield from follow_then_tee(running, image_checksum, tee_own)
             else:
                 yield from tee(image_iter, file)
 

@@ -40,11 +40,11 @@ def tee_into_other(image_id: Any, image_iter: Iterable[Any], file: Any) -> Gener
 
 
 def follow_then_tee(
-    file: FollowedFile, tee_own: Iterable[Any]
+    file: FollowedFile, image_checksum: str | None, tee_own: Iterable[Any]
 ) -> Generator[Any, None, None]:
     """The chunks of a fetch of another reader; if that breaks off, those of the reader's own source."""
     prefix, over = Prefix(file.name), object()
-    chunks = prefix.rest(follow(file, prefix))
+    chunks = prefix.rest(follow(file, prefix, {"md5": image_checksum}))
     try:
         while (chunk := _blocking.run(next, chunks, over)) is not over:
             yield chunk
