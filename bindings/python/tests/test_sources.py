@@ -205,7 +205,7 @@ class Sharing(CacheTest):
 
     def test_all_readers_of_a_wrong_image_get_the_same_error(self):
         writer = self.cache.begin("cirros", md5=md5(b"other"))
-        writer.write(b"b" * 500_000)
+        writer.write(b"b" * 4 * MIB)
         reader = self.cache.get_or_fetch("cirros", lambda: self.fail("it is not opened"))
         next(reader)
         with self.assertRaises(image_cache.ChecksumMismatch):
