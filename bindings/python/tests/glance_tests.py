@@ -34,12 +34,11 @@ SUITES = {
     ),
     "functional": (
         [
+            "glance.tests.functional.test_cache_middleware",
             "glance.tests.functional.v2.test_cache_api",
             "glance.tests.functional.v2.test_cache_api_policy",
         ],
-        {
-            "TestImageCache.test_list_cached_nodes_centralized_cache_enabled": OF_CENTRALIZED_DB,
-        },
+        {},
     ),
 }
 

@@ -135,6 +135,14 @@ class ForGlance(CacheTest):
         with self.assertLogs("image_cache.glance", "WARNING"):
             self.assertFalse(self.images.is_cached("../../etc/passwd"))
             self.assertFalse(self.images.is_queued(".hidden"))
+        self.images.delete_cached_image("../../etc/passwd")
+        self.images.delete_queued_image(".hidden")
+
+    def test_this_node_is_the_one_that_has_the_image(self):
+        self.images.cache_image_iter(1, [b"a"])
+        self.assertEqual(self.images.get_cached_nodes(1), [])
+        images = self.glance(worker_self_reference_url="http://node")
+        self.assertEqual((images.get_cached_nodes(1), images.get_cached_nodes(2)), (["http://node"], []))
 
     def test_a_driver_without_the_cache_serves_the_bytes(self):
         class Failing:

@@ -74,3 +74,9 @@ def option(conf: Any, name: str) -> Any:
     """The value of an option of Glance, without `image_cache_`; None if it is not set."""
     name = f"image_cache_{name}"
     return conf.get(name) if isinstance(conf, Mapping) else getattr(conf, name)
+
+
+def own_url(conf: Any) -> str | None:
+    """The URL of this node, `worker_self_reference_url`; None if it is not set or not known."""
+    name = "worker_self_reference_url"
+    return conf.get(name) if isinstance(conf, Mapping) else getattr(conf, name, None)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .. import _blocking
 from .._cache import Cache
-from .._errors import ConfigError, Error
+from .._errors import ConfigError, Error, InvalidImageId
 from .._files import ImageFile
 from .._writer import Writer
-from ._configuration import OPTIONS, option, shared
+from ._configuration import OPTIONS, option, own_url, shared
 from ._exceptions import bad_configuration, not_cached
 
 LOG = logging.getLogger(__name__)
@@ -90,6 +91,11 @@ class Driver:
         images = _blocking.run(self.cache.cached_images)
         return [dict(zip(keys, image)) for image in images]
 
+    def get_cached_nodes(self, image_id: Any) -> list[str]:
+        """The URLs of the nodes that are known to have the image: this node's, since each node has its own records."""
+        url = own_url(self.conf)
+        return [url] if url and self.is_cached(image_id) else []
+
     def get_least_recently_accessed(self) -> tuple[str, int] | None:
         """Id and size of the image that was least recently used; None if there is none. The size of a file that is gone is 0."""
         images = _blocking.run(self.cache.cached_images)
@@ -105,13 +111,15 @@ class Driver:
         return _blocking.run(self.cache.delete_all_cached_images)
 
     def delete_cached_image(self, image_id: Any) -> None:
-        self.cache.delete_cached_image(str(image_id))
+        with suppress(InvalidImageId):
+            self.cache.delete_cached_image(str(image_id))
 
     def delete_all_queued_images(self) -> int:
         return self.cache.delete_all_queued_images()
 
     def delete_queued_image(self, image_id: Any) -> None:
-        self.cache.delete_queued_image(str(image_id))
+        with suppress(InvalidImageId):
+            self.cache.delete_queued_image(str(image_id))
 
     def queue_image(self, image_id: Any) -> bool:
         return self.cache.queue_image(str(image_id))

@@ -69,6 +69,10 @@ class ImageCache:
         """A dictionary for each cached image, ordered by id."""
         return self.driver.get_cached_images()
 
+    def get_cached_nodes(self, image_id: Any) -> list[str]:
+        """The URLs of the nodes that are known to have the image."""
+        return self.driver.get_cached_nodes(image_id)
+
     def delete_all_cached_images(self) -> int:
         """Removes all cached images; returns how many."""
         return self.driver.delete_all_cached_images()
