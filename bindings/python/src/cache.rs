@@ -49,7 +49,11 @@ impl Cache {
     /// Opens the cache with these options, by their names in a configuration file.
     #[new]
     #[pyo3(signature = (options, file=None))]
-    fn new(py: Python<'_>, options: Vec<(String, OsString)>, file: Option<PathBuf>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        options: Vec<(String, OsString)>,
+        file: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let config = options::config(file.as_deref(), &options);
         let config = config.map_err(|error| config_exception(py, &error))?;
         let opened = without_lock(py, || ImageCache::open(config));

@@ -69,9 +69,9 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::InvalidImageId(_) => Exception::new("InvalidImageId", error),
         Error::InvalidChecksum(_) => Exception::new("InvalidChecksum", error),
         Error::Config(config) => of_config(config),
-        Error::Directory { path, source, .. } => Exception::new("DirectoryError", error)
-            .text("path", path.display())
-            .number_of(source),
+        Error::Directory { path, source, .. } => {
+            Exception::new("DirectoryError", error).text("path", path.display()).number_of(source)
+        }
         Error::Image { image_id, source, .. } => {
             Exception::new("ImageFileError", error).text("image_id", image_id).number_of(source)
         }

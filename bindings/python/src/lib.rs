@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use super::cache::Cache;
     #[pymodule_export]
-    use super::interpreter::{begin_shutdown, begin_after_fork, wait_for_calls};
+    use super::interpreter::{begin_after_fork, begin_shutdown, wait_for_calls};
     #[pymodule_export]
     use super::options::option_names;
     #[pymodule_export]

@@ -14,11 +14,12 @@ pub fn option_names() -> Vec<&'static str> {
 /// The configuration: the file first, then the options, which the caller has checked to be known. All faults are reported together.
 pub fn config(file: Option<&Path>, options: &[(String, OsString)]) -> Result<Config, ConfigError> {
     let layers = file.into_iter().fold(ConfigLayers::new(), ConfigLayers::file);
-    let set = |layers: ConfigLayers, (name, value): &(String, OsString)| {
-        match ConfigOption::ALL.iter().find(|option| option.name() == name) {
-            Some(option) => layers.flag(name, *option, value),
-            None => layers,
-        }
+    let set = |layers: ConfigLayers, (name, value): &(String, OsString)| match ConfigOption::ALL
+        .iter()
+        .find(|option| option.name() == name)
+    {
+        Some(option) => layers.flag(name, *option, value),
+        None => layers,
     };
     options.iter().fold(layers, set).build()
 }

@@ -57,7 +57,8 @@ impl Reader {
 
     /// Up to `count` bytes: fewer only at the end.
     fn read<'py>(&self, py: Python<'py>, count: u64) -> PyResult<Bound<'py, PyBytes>> {
-        let left = self.with(py, |reader| Ok(reader.size().saturating_sub(reader.stream_position()?)))?;
+        let left =
+            self.with(py, |reader| Ok(reader.size().saturating_sub(reader.stream_position()?)))?;
         let count = usize::try_from(count.min(left)).unwrap_or(usize::MAX);
         let mut filled = 0;
         let bytes = PyBytes::new_with(py, count, |bytes| {

@@ -18,7 +18,8 @@ pub fn write(path: &Path) -> Result<()> {
     let tree = cargo_output(&[&tree[..], &["--format", "{p}"]].concat())?;
     let linked: BTreeSet<&str> = tree.lines().filter_map(name_and_version).collect();
     let metadata = cargo_output(&["metadata", "--format-version", "1", "--locked"])?;
-    let metadata: Value = serde_json::from_str(&metadata).context("the output of cargo metadata")?;
+    let metadata: Value =
+        serde_json::from_str(&metadata).context("the output of cargo metadata")?;
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let text = |key: &str| package[key].as_str().unwrap_or_default();
@@ -69,7 +70,10 @@ mod tests {
     fn a_line_of_the_tree_has_a_name_and_a_version() {
         assert_eq!(name_and_version("libc v0.2.170"), Some("libc v0.2.170"));
         assert_eq!(name_and_version("a v0.1.0 (/path) (*)"), Some("a v0.1.0"));
-        assert_eq!(name_and_version("thiserror-impl v2.0.18 (proc-macro)"), Some("thiserror-impl v2.0.18"));
+        assert_eq!(
+            name_and_version("thiserror-impl v2.0.18 (proc-macro)"),
+            Some("thiserror-impl v2.0.18")
+        );
         assert_eq!(name_and_version(""), None);
     }
 }
