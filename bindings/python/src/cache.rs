@@ -249,6 +249,8 @@ fn trust(trust: Trust) -> &'static str {
         Trust::Checksum => "checksum",
         Trust::FirstUse => "first-use",
         Trust::NotYet => "not-yet",
+        // A later version of the library may have more.
+        _ => "other",
     }
 }
 

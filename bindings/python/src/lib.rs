@@ -34,7 +34,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::log::install();
+        log::install();
         Ok(())
     }
 }
