@@ -10,6 +10,7 @@ mod drivers;
 mod examples;
 mod fuzz;
 mod layers;
+mod memory_dir;
 mod optional;
 mod paths;
 mod plots;

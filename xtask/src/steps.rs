@@ -1,6 +1,7 @@
 //! `cargo xtask test` and `guard`: the steps that a change must pass.
 
 use crate::command::{cargo, step};
+use crate::memory_dir::MemoryDir;
 use crate::run::Run;
 use crate::series::Series;
 use crate::{drivers, examples, fuzz, layers, optional, paths, python, structure, test_programs};
@@ -51,7 +52,10 @@ pub fn test() -> Result<()> {
         examples::build_and_show()
     });
     if run.series("Build of the tests", vec![Series::new("it", vec![test_programs::build()])]) {
-        match test_programs::series() {
+        let memory = MemoryDir::new().inspect_err(|error| {
+            println!("The files of all tests are on disk: {error}");
+        });
+        match test_programs::series(memory.as_ref().ok()) {
             Ok(series) => _ = run.series("Tests", series.into()),
             Err(error) => run.check("Tests", || Err(error)),
         }

@@ -1,6 +1,7 @@
 //! The commands that run all test programs of the workspace, in two series that run at the same time.
 
 use crate::command::{cargo, metadata};
+use crate::memory_dir::MemoryDir;
 use crate::series::Series;
 use anyhow::{Result, bail};
 use std::env;
@@ -15,6 +16,10 @@ const THREADS: &str = "RUST_TEST_THREADS";
 
 /// The programs whose tests mostly wait for a server, a client or a time. They run beside the others.
 const WAITING: [&str; 2] = ["glance", "serve"];
+
+/// The programs that test the command line and drivers, with a small cache for each test. Their caches are in memory, because some
+/// file systems need most of the time of these tests to create and remove files. The other programs test the disk.
+const IN_MEMORY: [&str; 3] = ["cli", "docs", "drivers"];
 
 /// A `cargo test` of the whole workspace; after a failure its other programs still run.
 pub fn all() -> Command {
@@ -33,20 +38,30 @@ pub fn build() -> Command {
     build
 }
 
-/// All test programs and the examples in the documentation: the commands of one series run one after the other.
-pub fn series() -> Result<[Series; 2]> {
+/// All test programs and the examples in the documentation: the commands of one series run one after the other. Temporary files of
+/// some are in `memory`, if there is one.
+pub fn series(memory: Option<&MemoryDir>) -> Result<[Series; 2]> {
     let names = integration_tests()?;
-    if let Some(missing) = WAITING.iter().find(|name| !names.iter().any(|it| it == *name)) {
+    if let Some(missing) =
+        WAITING.iter().chain(&IN_MEMORY).find(|name| !names.iter().any(|it| it == *name))
+    {
         bail!("no test program is named {missing}");
     }
-    let (mut waiting, mut others, mut examples) = (all(), all(), all());
+    let (mut waiting, mut in_memory, mut others, mut examples) = (all(), all(), all(), all());
     others.args(["--lib", "--bins"]);
     for name in &names {
-        let program = if WAITING.contains(&&**name) { &mut waiting } else { &mut others };
+        let program = match &**name {
+            name if WAITING.contains(&name) => &mut waiting,
+            name if IN_MEMORY.contains(&name) => &mut in_memory,
+            _ => &mut others,
+        };
         program.args(["--test", name]);
     }
+    if let Some(memory) = memory {
+        in_memory.env("TMPDIR", memory.path());
+    }
     examples.arg("--doc");
-    let others = Series::new("most tests", vec![others, examples]);
+    let others = Series::new("most tests", vec![in_memory, others, examples]);
     Ok([others, Series::new("the tests that wait", vec![waiting])])
 }
 

@@ -66,7 +66,7 @@ export const driver = {
   },
 
   getCachedImages(after, limit) {
-    return records.page(after, Math.min(limit, PAGE));
+    return records.page(after, Math.min(limit >>> 0, PAGE));
   },
 
   getCacheSize() {
@@ -75,8 +75,9 @@ export const driver = {
 
   // The images with the lowest score first. The order of two images does not change as time passes, so an index can store it.
   selectVictims({ bytesNeeded, exclude, limit }) {
-    // A u64 of 2^63 or more arrives as a negative number. The largest u64 means "all".
+    // A u64 of 2^63 or more arrives as a negative number, and so does a u32 of 2^31 or more. The largest number means "all".
     if (bytesNeeded < 0) bytesNeeded += 2 ** 64;
+    limit >>>= 0;
     const victims = [];
     const excluded = new Set(exclude);
     let freed = 0;

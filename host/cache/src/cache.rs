@@ -9,6 +9,7 @@ mod lookup;
 mod pins;
 mod queue;
 mod ranges;
+mod reconfigure;
 mod small_reads;
 mod verify;
 
@@ -23,6 +24,7 @@ use crate::clean::Cleaned;
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::hits::HitLog;
+use crate::live_config::LiveConfig;
 use crate::metadata::MetadataStore;
 use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
@@ -107,7 +109,8 @@ impl ImageCache {
     }
 
     fn open_inner(config: Config) -> Result<CacheInner> {
-        let config = Arc::new(config);
+        let live_config = Arc::new(LiveConfig::new(config));
+        let config = live_config.get();
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
         let in_use = directory.open_lock_shared();
         let in_use = in_use.map_err(Error::directory("open", directory.path_of("")))?;
@@ -116,14 +119,17 @@ impl ImageCache {
             tracing::warn!("{warning}");
         }
         let metrics = Arc::<CacheMetrics>::default();
-        let metadata =
-            MetadataStore::open(Arc::clone(&config), Arc::clone(&directory), Arc::clone(&metrics))?;
+        let metadata = MetadataStore::open(
+            Arc::clone(&live_config),
+            Arc::clone(&directory),
+            Arc::clone(&metrics),
+        )?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
         let digests = DigestStore::new(Arc::clone(&directory));
         let in_flight = InFlight::default();
         let inner = CacheInner {
-            config,
+            live_config,
             directory,
             metadata,
             digests,
@@ -146,9 +152,9 @@ impl ImageCache {
         Ok(inner)
     }
 
-    /// The configuration of the cache.
-    pub fn config(&self) -> &Config {
-        &self.inner.config
+    /// The current configuration of the cache.
+    pub fn config(&self) -> Arc<Config> {
+        self.inner.config()
     }
 
     /// Reads `source` and fills the cache at the same time; if the image is not cacheable, only reads `source`. In both cases it
@@ -163,11 +169,6 @@ impl ImageCache {
         expected: Expected,
     ) -> Result<CachingReader<R>> {
         Ok(CachingReader::new(source, self.fill(id, expected)?, None))
-    }
-
-    /// A writer, to which the caller pushes the bytes of an image.
-    pub fn begin(&self, id: &str, expected: Expected) -> Result<ImageWriter> {
-        Ok(ImageWriter::new(self.fill(id, expected)?))
     }
 
     /// Reads the image from the cache; if it is not cached, follows the running fetch; if no fetch runs, reads the source that
@@ -222,6 +223,29 @@ impl ImageCache {
     /// Reads a source into the cache. If the image will not be cached, the source is not read.
     pub fn cache_image<R: Read>(&self, id: &str, source: R, expected: Expected) -> Result<Outcome> {
         crate::tee::drain(source, self.fill(id, expected)?)
+    }
+
+    /// Writes an image: for a caller that has no source to hand over, but receives the bytes one after the other. The image is cached
+    /// when [`finish`](ImageWriter::finish) has verified it; a drop before that undoes everything.
+    ///
+    /// ```
+    /// use image_cache::{Config, Expected, ImageCache, Outcome};
+    /// use std::io::Write;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
+    /// let mut writer = cache.begin("cirros", Expected::nothing().with_size(8))?;
+    /// writer.write_all(b"an image")?;
+    /// assert!(!cache.is_cached("cirros")?);
+    /// assert!(matches!(writer.finish()?, Outcome::Cached(_)));
+    /// assert!(cache.is_cached("cirros")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the id is not valid. Any other reason why the image is not cached is the outcome.
+    pub fn begin(&self, id: &str, expected: Expected) -> Result<ImageWriter> {
+        Ok(ImageWriter::new(self.fill(id, expected)?))
     }
 
     /// Like [`cache_image`](Self::cache_image), from the current position of a file. If `expected` has no size, the rest of the

@@ -29,7 +29,7 @@ pub(crate) fn clean(inner: &CacheInner, stall_time: Option<Duration>) -> Result<
     // Orphan digests are removed without the driver.
     inner.digests.sweep(inner.cached_ids()?.iter());
     let now = SystemTime::now();
-    let stall_time = stall_time.unwrap_or(inner.config.stall_time);
+    let stall_time = stall_time.unwrap_or(inner.config().stall_time);
     let stalled_before = now.checked_sub(stall_time).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut cleaned = Cleaned::default();
     let budget = DriverBudget::of(0);

@@ -14,6 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 const CORRECT_CHECKSUM: &str = "fetch it again or correct the checksum";
 const CORRECT_SIZE: &str = "fetch it again or correct the size";
 const FETCH_AGAIN: &str = "fetch it again";
+const BEGIN_AGAIN: &str = "begin a new writer";
 const SEE_STATUS: &str = "see the log and `status`";
 
 /// Why an operation failed. The text ends with the [remedy](Error::remedy), if there is one.
@@ -91,6 +92,12 @@ pub enum Error {
         image_id: ImageId,
         /// The error of the source.
         source: io::Error,
+    },
+    /// A writer was used after one of its writes had failed; nothing was cached.
+    #[error("image {image_id}: the writer has already failed; nothing was cached; {BEGIN_AGAIN}")]
+    WriterFailed {
+        /// The image that was written.
+        image_id: ImageId,
     },
     /// A call of the driver failed; the images are not affected.
     #[error(
@@ -190,6 +197,7 @@ impl Error {
             Error::ChecksumMismatch { .. } => Some(CORRECT_CHECKSUM.into()),
             Error::SizeMismatch { .. } => Some(CORRECT_SIZE.into()),
             Error::Corrupt { .. } => Some(FETCH_AGAIN.into()),
+            Error::WriterFailed { .. } => Some(BEGIN_AGAIN.into()),
             Error::Metadata { .. } => Some(SEE_STATUS.into()),
             Error::InUse { path } => Some(in_use_remedy(path).into()),
             _ => None,

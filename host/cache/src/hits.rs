@@ -1,11 +1,13 @@
 //! Hits before they are recorded: written at once, or collected for a while.
 
+mod atomic_micros;
 mod pending_hit;
 
 pub(crate) use pending_hit::PendingHit;
 
 use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore};
+use atomic_micros::AtomicMicros;
 use image_cache_engine::OpenImage;
 use image_cache_model::{Hit, ImageId};
 use image_cache_store::sync::{TimedLock, lock};
@@ -24,7 +26,8 @@ const HITS_PER_CALL: usize = 4000;
 /// Recent reads.
 #[derive(Debug)]
 struct Recent {
-    remembered: Duration,
+    /// How long a read is remembered.
+    remembered: AtomicMicros,
     reads: Mutex<VecDeque<(ImageId, Instant)>>,
 }
 
@@ -36,7 +39,8 @@ const REMEMBERED_AT_MOST: usize = 100_000;
 
 impl Recent {
     fn note(&self, image_id: &ImageId) {
-        if self.remembered.is_zero() {
+        let remembered = self.remembered.get();
+        if remembered.is_zero() {
             return;
         }
         let (mut reads, now) = (lock(&self.reads), Instant::now());
@@ -49,14 +53,15 @@ impl Recent {
             return;
         }
         while let Some((_, at)) = reads.front()
-            && (now.duration_since(*at) > self.remembered || reads.len() > REMEMBERED_AT_MOST)
+            && (now.duration_since(*at) > remembered || reads.len() > REMEMBERED_AT_MOST)
         {
             reads.pop_front();
         }
     }
 
     fn images(&self) -> HashSet<ImageId> {
-        let is_recent = |at: &Instant| at.elapsed() <= self.remembered;
+        let remembered = self.remembered.get();
+        let is_recent = |at: &Instant| at.elapsed() <= remembered;
         let reads = lock(&self.reads);
         reads.iter().filter(|(_, at)| is_recent(at)).map(|(id, _)| id.clone()).collect()
     }
@@ -69,7 +74,7 @@ impl Recent {
 #[derive(Debug)]
 pub(crate) struct HitLog {
     metadata: Arc<MetadataStore>,
-    delay: Duration,
+    delay: AtomicMicros,
     waiting: Mutex<Vec<Hit>>,
     /// The images that this process read recently, independent of the driver.
     recent: Recent,
@@ -85,18 +90,24 @@ impl HitLog {
     pub fn new(metadata: Arc<MetadataStore>, delay: Duration, remembered: Duration) -> Arc<HitLog> {
         Arc::new(HitLog {
             metadata,
-            delay,
+            delay: AtomicMicros::new(delay),
             waiting: Mutex::default(),
-            recent: Recent { remembered, reads: Mutex::default() },
+            recent: Recent { remembered: AtomicMicros::new(remembered), reads: Mutex::default() },
             scheduled: AtomicBool::new(false),
             writing: TimedLock::new(),
         })
     }
 
+    /// From now on collects hits for `delay`, and remembers reads for `remembered`.
+    pub fn set_times(&self, delay: Duration, remembered: Duration) {
+        self.delay.set(delay);
+        self.recent.remembered.set(remembered);
+    }
+
     /// Adds a hit of a file that may still be open. A hit that cannot be written waits for the next write: records never fail a
     /// read.
     pub fn count(self: &Arc<Self>, hit: Hit, file: &Weak<File>) {
-        let is_gathered = !self.delay.is_zero();
+        let is_gathered = !self.delay.get().is_zero();
         let file = if is_gathered { None } else { file.upgrade() };
         // A built-in driver has no policy of its own that this must limit.
         if !self.metadata.is_built_in() {
@@ -170,7 +181,7 @@ impl HitLog {
         if self.scheduled.swap(true, Ordering::AcqRel) {
             return true;
         }
-        let (log, delay): (Weak<HitLog>, _) = (Arc::downgrade(self), self.delay);
+        let (log, delay): (Weak<HitLog>, _) = (Arc::downgrade(self), self.delay.get());
         let thread = std::thread::Builder::new().name("image-cache-hits".into()).spawn(move || {
             std::thread::sleep(delay);
             if let Some(log) = log.upgrade() {

@@ -60,6 +60,7 @@ mod delete;
 mod error;
 mod fill;
 mod hits;
+mod live_config;
 mod metadata;
 mod metrics;
 mod migrate;

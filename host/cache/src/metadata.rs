@@ -18,13 +18,14 @@ mod sync_state;
 mod tick_timer;
 
 use crate::error::Result;
+use crate::live_config::LiveConfig;
 use crate::metrics::CacheMetrics;
 use breaker::Breaker;
 use classify::Idempotency;
 use image_cache_engine::OpenImage;
 use image_cache_model::{
-    AdmissionRequest, CacheSize, CachedImage, Config, Decision, Event, Eviction, Hit, ImageId,
-    Leftover, Victim,
+    AdmissionRequest, CacheSize, CachedImage, Decision, Event, Eviction, Hit, ImageId, Leftover,
+    Victim,
 };
 use image_cache_store::Directory;
 use in_use::InUse;
@@ -54,7 +55,7 @@ pub(crate) const MAX_ORPHAN_RECORDS: usize = 100_000;
 /// Each operation is one call of the driver, with a deadline, retries and failover. A read may return records that differ from
 /// the directory: see [`SyncState`]. A drop closes the records.
 pub(crate) struct MetadataStore {
-    config: Arc<Config>,
+    config: Arc<LiveConfig>,
     directory: Arc<Directory>,
     in_use: Mutex<Arc<InUse>>,
     /// Whether the driver in use wants events or ticks: most drivers do not, and this is asked at each hit.

@@ -24,7 +24,7 @@ pub(crate) fn prune(inner: &CacheInner) -> Result<Pruned> {
 fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Pruned> {
     let mut run = PruneRun::start(inner, space)?;
     // First the victims of the driver's own policy, then those of the limits.
-    if inner.config.max_size > 0 {
+    if inner.config().max_size > 0 {
         policy::evict_by_policy(&mut run)?;
     }
     while let Some(excess) = excess(inner, run.cached()?) {
@@ -38,7 +38,8 @@ fn prune_with(inner: &CacheInner, space: &mut DeferredClose<'_>) -> Result<Prune
 
 /// How far the cache exceeds its limits: bytes first.
 fn excess(inner: &CacheInner, cached: CacheSize) -> Option<Excess> {
-    let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
+    let config = inner.config();
+    let (max_size, max_images) = (config.max_size, config.max_images);
     // A limit of 0 also removes empty images.
     if max_size == 0 && cached.images > 0 {
         return Some(Excess::Bytes(u64::MAX));

@@ -1,9 +1,11 @@
 //! Reads of a cached image or a range of it, locked against eviction; each complete read counts one hit.
 
+mod block;
 mod load_or_build;
 mod opening;
 mod quarantine;
 
+pub(crate) use block::read_block;
 pub(crate) use load_or_build::{Verifier, load_or_build_with_progress};
 pub(crate) use opening::open_locked;
 pub(crate) use quarantine::quarantine;
@@ -11,6 +13,7 @@ pub(crate) use quarantine::quarantine;
 use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use crate::hits::PendingHit;
+use block::append_block;
 use image_cache_model::{ImageId, Requester};
 use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
 use opening::{LockedImage, open_verified};
@@ -111,12 +114,6 @@ impl CachedReader {
         self.file.metadata()?.modified()
     }
 
-    /// Bytes from the current position to the end of the range.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn remaining(&self) -> u64 {
-        self.range.end.saturating_sub(self.position)
-    }
-
     /// The memory budget of tokio readers.
     #[cfg(feature = "tokio")]
     pub(crate) fn read_budget(&self) -> &crate::tokio::ReadBudget {
@@ -195,6 +192,57 @@ impl CachedReader {
         Ok(count)
     }
 
+    /// Appends verified bytes: those of a whole block, or the rest of one.
+    fn append_verified(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let left = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        if let Some(Verifying { table, block_number, .. }) = &self.verifying {
+            let number = usize::try_from(self.position / DIGEST_BLOCK).unwrap_or(usize::MAX);
+            let is_at_start = self.position.is_multiple_of(DIGEST_BLOCK);
+            if is_at_start && table.block_len(number) <= left && *block_number != Some(number) {
+                return Ok(append_block(
+                    &self.inner,
+                    &self.image_id,
+                    &self.file,
+                    table,
+                    number,
+                    bytes,
+                )?);
+            }
+        }
+        let start = bytes.len();
+        bytes.resize(start + left.min(DIGEST_BLOCK as usize), 0);
+        let count = self.read_verified(&mut bytes[start..])?;
+        bytes.truncate(start + count);
+        Ok(())
+    }
+
+    /// Bytes from the current position to the end of the range.
+    pub(crate) fn left(&self) -> u64 {
+        self.range.end.saturating_sub(self.position)
+    }
+
+    /// Moves the position behind bytes that were read, and counts them.
+    fn advance(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!(
+                    "image {} was truncated on disk while it was read; delete it and fetch it again",
+                    self.image_id
+                ),
+            ));
+        }
+        self.position += count as u64;
+        let metrics = &self.inner.metrics;
+        let source =
+            if self.reads_along { &metrics.bytes_from_fetches } else { &metrics.bytes_from_cache };
+        source.fetch_add(count as u64, Ordering::Relaxed);
+        if self.position == self.range.end {
+            self.count_hit();
+        }
+        Ok(())
+    }
+
     fn count_hit(&mut self) {
         if let Some(hit) = self.hit.take() {
             hit.count();
@@ -215,8 +263,7 @@ impl fmt::Debug for CachedReader {
 
 impl Read for CachedReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.range.end.saturating_sub(self.position);
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        let wanted = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buf.len());
         if wanted == 0 {
             // The hit of an empty range is counted when the reader reaches its end.
             if self.range.is_empty() && !buf.is_empty() {
@@ -225,24 +272,25 @@ impl Read for CachedReader {
             return Ok(0);
         }
         let count = self.read_verified(&mut buf[..wanted])?;
-        if count == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!(
-                    "image {} was truncated on disk while it was read; delete it and fetch it again",
-                    self.image_id
-                ),
-            ));
-        }
-        self.position += count as u64;
-        let metrics = &self.inner.metrics;
-        let source =
-            if self.reads_along { &metrics.bytes_from_fetches } else { &metrics.bytes_from_cache };
-        source.fetch_add(count as u64, Ordering::Relaxed);
-        if self.position == self.range.end {
+        self.advance(count)?;
+        Ok(count)
+    }
+
+    /// Reads whole blocks directly to the end of `bytes`: without an internal buffer, a copy, or memory that is cleared first.
+    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let before = bytes.len();
+        if self.range.is_empty() {
             self.count_hit();
         }
-        Ok(count)
+        while self.left() > 0 {
+            let start = bytes.len();
+            let appended = self.append_verified(bytes);
+            if let Err(error) = appended.and_then(|()| self.advance(bytes.len() - start)) {
+                bytes.truncate(start);
+                return Err(error);
+            }
+        }
+        Ok(bytes.len() - before)
     }
 }
 
@@ -263,38 +311,4 @@ impl Seek for CachedReader {
         })?;
         Ok(self.position - self.range.start)
     }
-}
-
-/// Reads and verifies a block of an image; the buffer has the block's length. Quarantines a damaged image.
-pub(crate) fn read_block(
-    inner: &CacheInner,
-    id: &ImageId,
-    file: &File,
-    table: &DigestTable,
-    block: usize,
-    buf: &mut [u8],
-) -> Result<()> {
-    let _span = tracing::trace_span!("read", image = %id, block).entered();
-    let start = block as u64 * DIGEST_BLOCK;
-    match file.read_exact_at(buf, start) {
-        Ok(()) if table.check(block, buf) => {}
-        Ok(()) => {
-            // A caller that ignores the error must not get the damaged bytes.
-            buf.fill(0);
-            inner.metrics.counters().corrupt_blocks += 1;
-            let end = start + buf.len() as u64;
-            let reason = format!("bytes {start} to {end} are not those that were cached");
-            return Err(quarantine(inner, id, file, reason));
-        }
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-            inner.metrics.counters().corrupt_blocks += 1;
-            let reason = format!("it was cut short to less than {} bytes", table.size());
-            return Err(quarantine(inner, id, file, reason));
-        }
-        Err(e) => return Err(Error::image("read", id)(e)),
-    }
-    if table.take_unsaved() {
-        inner.digests.save(id, file, table);
-    }
-    Ok(())
 }

@@ -32,7 +32,7 @@ pub(crate) fn reserve(
     match size {
         Some(0) => Ok(()),
         Some(size) => make_space(inner, file, size, size),
-        None if is_bounded(&inner.config) => make_space(inner, file, 1, LEAST_STEP),
+        None if is_bounded(&inner.config()) => make_space(inner, file, 1, LEAST_STEP),
         None => Ok(()),
     }
 }
@@ -40,7 +40,7 @@ pub(crate) fn reserve(
 /// Makes sure that the next bytes have space; an error states why they have none.
 pub(crate) fn grow(inner: &CacheInner, file: &mut Incomplete, bytes: usize) -> io::Result<()> {
     let least = file.size() + bytes as u64;
-    if least <= file.reserved() || !is_bounded(&inner.config) {
+    if least <= file.reserved() || !is_bounded(&inner.config()) {
         return Ok(());
     }
     let step = (file.size() / 8).clamp(LEAST_STEP, MOST_STEP);
@@ -53,7 +53,7 @@ fn is_bounded(config: &Config) -> bool {
 
 /// Reserves a total of `most` bytes for this file, or fewer if space is short, but at least `least`.
 fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) -> io::Result<()> {
-    if !is_bounded(&inner.config) {
+    if !is_bounded(&inner.config()) {
         free_on_disk(inner, file, 0, least)?;
         return file.allocate(most).map(drop);
     }
@@ -63,8 +63,9 @@ fn make_space(inner: &CacheInner, file: &mut Incomplete, least: u64, most: u64) 
 /// Reserves a new image within the limits of images and inodes: many small images can use up the inodes before the bytes. An
 /// error states why it cannot be cached.
 fn take_place(inner: &CacheInner, file: &mut Incomplete) -> io::Result<()> {
-    let most = inner.config.max_images.filter(|_| inner.config.hard_limit);
-    if most.is_none() && inner.config.min_free_inodes == 0 {
+    let config = inner.config();
+    let most = config.max_images.filter(|_| config.hard_limit);
+    if most.is_none() && config.min_free_inodes == 0 {
         return Ok(());
     }
     admit(inner, || take_within_limits(inner, file, most))
@@ -83,7 +84,8 @@ fn admit(
             break;
         }
     }
-    let (max_size, max_images) = (inner.config.max_size, inner.config.max_images);
+    let config = inner.config();
+    let (max_size, max_images) = (config.max_size, config.max_images);
     let (limit, excess) = match in_the_way {
         Excess::Bytes(bytes) => (
             format!("space within image_cache_max_size ({})", ByteSize(max_size)),
@@ -106,7 +108,7 @@ fn reserve_within_limits(
     least: u64,
     most: u64,
 ) -> io::Result<Option<Excess>> {
-    let CacheInner { config, directory, .. } = inner;
+    let (config, directory) = (inner.config(), &inner.directory);
     let lock = directory.lock()?;
     let others = directory.active_fills(file.image_id())?;
     let mut granted = most;
@@ -139,7 +141,7 @@ fn within_hard_limit(
     least: u64,
     most: u64,
 ) -> io::Result<Result<u64, u64>> {
-    let max_size = inner.config.max_size;
+    let max_size = inner.config().max_size;
     let cached = inner.cache_size().map_err(io::Error::other)?.bytes;
     let within = max_size.saturating_sub(others);
     if least > within {
@@ -164,7 +166,7 @@ fn free_on_disk(
     least: u64,
 ) -> io::Result<u64> {
     let Some(free) = inner.directory.free_space()? else { return Ok(u64::MAX) };
-    let kept = inner.config.min_free;
+    let kept = inner.config().min_free;
     let most = file.allocated().saturating_add(free.saturating_sub(promised).saturating_sub(kept));
     if least <= most {
         return Ok(most);
@@ -204,7 +206,7 @@ fn take_within_limits(
             return Ok(Some(Excess::Images(cached - within + 1)));
         }
     }
-    let (kept, needed) = (inner.config.min_free_inodes, (others + 1).saturating_mul(BESIDE));
+    let (kept, needed) = (inner.config().min_free_inodes, (others + 1).saturating_mul(BESIDE));
     if let Some(free) = directory.free_inodes()?
         && kept > 0
         && free.saturating_sub(needed) < kept

@@ -18,11 +18,13 @@ mod spare;
 mod stream;
 mod tee_stream;
 mod timer;
+mod writer;
 
 pub use read_budget::ReadBudget;
 pub use reader::ImageReader;
 pub use resuming::{chunks_of, resuming};
 pub use stream::ImageStream;
+pub use writer::AsyncImageWriter;
 
 use crate::cache::{ImageCache, WholeImage};
 use crate::error::{Error, Result};
@@ -168,6 +170,31 @@ impl AsyncImageCache {
         Ok(ImageReader::passing(tee_stream::tee(chunks, filling, None), route, size))
     }
 
+    /// [`ImageCache::begin`] for an `AsyncWrite`. Bytes are written to the disk on blocking threads, at most some hundred KiB behind
+    /// the caller.
+    ///
+    /// ```
+    /// # use image_cache::tokio::AsyncImageCache;
+    /// # use image_cache::{Config, Expected};
+    /// # use ::tokio::io::AsyncWriteExt;
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let directory = scratch.path().join("cache");
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let cache = AsyncImageCache::open(Config::builder(directory).build()?).await?;
+    /// let mut writer = cache.begin("cirros", Expected::nothing().with_size(8)).await?;
+    /// writer.write_all(b"an image").await?;
+    /// writer.finish().await?;
+    /// assert!(cache.open_for_read("cirros").await?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn begin(&self, id: &str, expected: Expected) -> Result<AsyncImageWriter> {
+        let image_id = self.cache.inner().image_id(id)?;
+        let filling = BackgroundFill::start(self.handle(), id, expected).await?;
+        Ok(AsyncImageWriter::new(image_id, filling))
+    }
+
     /// [`ImageCache::get_or_fetch`] for an `AsyncRead`. A task on the first reader's runtime reads the source for all readers.
     /// From the first read on, it reads as fast as the bytes arrive, even if the readers are slow.
     ///
@@ -237,7 +264,7 @@ impl AsyncImageCache {
     }
 
     /// [`ImageCache::config`].
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> Arc<Config> {
         self.cache.config()
     }
 

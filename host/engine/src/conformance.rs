@@ -191,6 +191,7 @@ macro_rules! for_each_conformance_case {
                 pinned_images_are_never_victims
                 an_unknown_image_may_be_excluded
                 there_are_no_more_victims_than_the_limit
+                the_largest_limit_allows_every_victim
                 victims_cover_the_bytes_needed
                 no_more_victims_are_named_than_are_needed
                 what_was_used_just_now_goes_only_where_bytes_are_needed

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::hits::HitLog;
+use crate::live_config::LiveConfig;
 use crate::metadata::{Backoff, DirectorySnapshot, MetadataStore};
 use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
@@ -25,7 +26,7 @@ const READINGS: u32 = 5;
 /// the records.
 #[derive(Debug)]
 pub(crate) struct CacheInner {
-    pub config: Arc<Config>,
+    pub live_config: Arc<LiveConfig>,
     pub directory: Arc<Directory>,
     pub metadata: Arc<MetadataStore>,
     pub digests: DigestStore,
@@ -49,6 +50,11 @@ impl Drop for CacheInner {
 }
 
 impl CacheInner {
+    /// The current configuration.
+    pub fn config(&self) -> Arc<Config> {
+        self.live_config.get()
+    }
+
     pub fn image_id(&self, id: &str) -> Result<ImageId> {
         Ok(self.directory.image_id(id)?)
     }

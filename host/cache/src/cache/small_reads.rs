@@ -51,14 +51,9 @@ impl ImageCache {
         let Some(mut reader) = self.open_for_read(id)? else { return Ok(None) };
         let size = usize::try_from(reader.size()).ok().filter(|size| *size <= at_most);
         let Some(size) = size else { return Ok(Some(WholeImage::Larger(reader))) };
-        let mut bytes = vec![0; size];
-        let read = reader.read_exact(&mut bytes);
+        let mut bytes = Vec::with_capacity(size);
+        let read = reader.read_to_end(&mut bytes);
         read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
-        if size == 0 {
-            // The hit of an empty image is counted when the reader reaches its end.
-            let read = reader.read(&mut [0]);
-            read.map_err(|error| Error::of_reader(reader.image_id(), error))?;
-        }
         Ok(Some(WholeImage::Bytes(bytes)))
     }
 }

@@ -53,8 +53,8 @@ fn record_and_move(
     CachingSink { mut file, blocks: digests, .. }: CachingSink,
     checksum: Option<Checksum>,
 ) -> io::Result<Published> {
-    let CacheInner { config, directory, metadata, digests: store, .. } = inner;
-    let durability = config.durability;
+    let CacheInner { directory, metadata, digests: store, .. } = inner;
+    let durability = inner.config().durability;
     let info = file.sync_to_disk(durability)?;
     let is_durable = durability == Durability::Full;
     let digests = store.stage(image_id, file.file(), digests, is_durable);
@@ -116,7 +116,7 @@ fn move_in(
 /// Completes publishing; a failure here does not undo it.
 fn finish_publish(inner: &CacheInner, image_id: &ImageId) {
     let directory = &inner.directory;
-    if inner.config.durability == Durability::Full
+    if inner.config().durability == Durability::Full
         && let Err(error) = directory.flush_to_disk()
     {
         tracing::warn!(image = %image_id, %error, "the directory cannot be flushed: a power loss could lose the image");

@@ -7,6 +7,7 @@ use super::last_fallback;
 use super::sync_state::SyncState;
 use super::tick_timer::TickTimer;
 use crate::error::Result;
+use crate::live_config::LiveConfig;
 use crate::metrics::CacheMetrics;
 use image_cache_engine::{CallError, Driver, compile_fallback};
 use image_cache_model::Config;
@@ -20,10 +21,11 @@ use std::time::Instant;
 impl MetadataStore {
     /// Loads the configured driver, or else sqlite; an error with both reasons if neither works.
     pub fn open(
-        config: Arc<Config>,
+        live_config: Arc<LiveConfig>,
         directory: Arc<Directory>,
         metrics: Arc<CacheMetrics>,
     ) -> Result<MetadataStore> {
+        let config = live_config.get();
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
@@ -39,7 +41,7 @@ impl MetadataStore {
             }
         };
         Ok(MetadataStore {
-            config,
+            config: live_config,
             directory,
             is_listening: AtomicBool::new(in_use.is_listening()),
             in_use: Mutex::new(Arc::new(in_use)),
@@ -53,8 +55,12 @@ impl MetadataStore {
     /// Loads the configured driver again, and uses it from the next call on; if it cannot be loaded, the driver in use stays. Calls
     /// that are running end with the old instance, on the same database.
     pub fn reload(&self) -> Result<()> {
-        let configured = &self.config.driver;
-        let loaded = Driver::load(configured, &self.config, Arc::clone(&self.directory));
+        self.load(&self.config.get())
+    }
+
+    /// Loads the driver of this configuration, and uses it from the next call on; if it cannot be loaded, the driver in use stays.
+    pub fn load(&self, config: &Config) -> Result<()> {
+        let loaded = Driver::load(&config.driver, config, Arc::clone(&self.directory));
         let driver = loaded
             .map_err(|error| self.in_use().error("load the driver again", error.to_string()))?;
         // Another driver may have other records: hits wait until these are reconciled. It is marked before, so that no hit reaches
@@ -146,7 +152,7 @@ impl MetadataStore {
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
-        match fall_back(&self.config, &self.directory, reason) {
+        match fall_back(&self.config.get(), &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
                 self.metrics.counters().fallbacks += 1;

@@ -40,7 +40,7 @@ pub(crate) fn plan(inner: &CacheInner) -> Result<Vec<PlannedEviction>> {
     DeferredClose::scope(|space| {
         let mut run = PruneRun::start(inner, space)?;
         let mut plan = Plan { evictions: Vec::new(), left: run.cached()? };
-        if inner.config.max_size > 0 {
+        if inner.config().max_size > 0 {
             for image_id in policy::planned(&mut run)? {
                 plan.add(inner, image_id, EvictionCause::Policy)?;
             }

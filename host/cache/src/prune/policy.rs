@@ -73,7 +73,7 @@ pub(super) fn planned(run: &mut PruneRun<'_, '_>) -> Result<Vec<ImageId>> {
 
 impl Policy {
     fn new(run: &mut PruneRun<'_, '_>) -> Result<Policy> {
-        let (config, cached) = (&run.inner.config, run.cached);
+        let (config, cached) = (run.inner.config(), run.cached);
         let half = CacheSize { images: cached.images / 2, bytes: cached.bytes / 2 };
         let since = SystemTime::now().checked_sub(config.policy_min_age);
         Ok(Policy {
@@ -106,7 +106,7 @@ impl Policy {
 
     /// Whether it was read recently, in this process or, according to its record, in another.
     fn was_read(&self, run: &PruneRun<'_, '_>, id: &ImageId) -> Result<bool> {
-        if run.inner.config.policy_min_age.is_zero() {
+        if run.inner.config().policy_min_age.is_zero() {
             return Ok(false);
         }
         if self.read_here.contains(id) {
@@ -124,7 +124,7 @@ impl Policy {
         counters.victims_beyond_half += self.beyond_half;
         drop(counters);
         if too_young > 0 {
-            let min_age = run.inner.config.policy_min_age;
+            let min_age = run.inner.config().policy_min_age;
             tracing::warn!(
                 driver,
                 images = too_young,

@@ -53,7 +53,7 @@ pub(super) fn open_verified(
     id: &ImageId,
 ) -> Result<Option<(LockedImage, Option<Arc<DigestTable>>)>> {
     while let Some(file) = open_locked(inner, id).map_err(Error::image("open", id))? {
-        if !inner.config.verify_reads {
+        if !inner.config().verify_reads {
             return Ok(Some((file, None)));
         }
         match load_or_build(inner, id, &file) {

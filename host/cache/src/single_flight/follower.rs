@@ -69,7 +69,7 @@ impl Follower {
     }
 
     fn new(request: &Request, file: FollowedFile, is_patient: bool) -> Follower {
-        let patience = || Patience::new(request.inner.config.other_writer_patience);
+        let patience = || Patience::new(request.inner.config().other_writer_patience);
         Follower {
             file,
             image_id: request.image_id.clone(),

@@ -112,7 +112,7 @@ impl FetchReader {
             return Ok(());
         }
         let request = self.state.request();
-        let own_fetch = SharedFetch::start(fetch, fill, request.inner.config.fetch_to_end);
+        let own_fetch = SharedFetch::start(fetch, fill, request.inner.config().fetch_to_end);
         let progress = Arc::clone(own_fetch.progress());
         self.own_fetch = Some(Arc::clone(&own_fetch));
         let follower = Follower::of_own(request, progress, Some(own_fetch));

@@ -245,7 +245,7 @@ impl<S> ReaderState<S> {
         let Stage::Follower(follower) = &mut self.stage else { return Ok(Action::Again) };
         let (from, request) = (follower.bytes()?, &self.request);
         let Request { inner, image_id, range, requester, .. } = request;
-        if !inner.config.verify_reads {
+        if !inner.config().verify_reads {
             return Ok(Action::Again);
         }
         match CachedReader::open(inner, image_id, position..range.end, requester) {

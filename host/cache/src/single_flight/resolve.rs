@@ -160,6 +160,6 @@ impl Request {
     }
 
     fn follows_external_writers(&self) -> bool {
-        self.inner.config.other_writer == OtherWriter::Follow
+        self.inner.config().other_writer == OtherWriter::Follow
     }
 }

@@ -62,6 +62,14 @@ impl BackgroundFill {
         self.received
     }
 
+    /// Whether bytes that arrived may not be written yet.
+    pub fn has_unwritten(&self) -> bool {
+        match &self.state {
+            FeedState::Idle(fill) => self.pending_bytes > 0 || fill.has_pending(),
+            FeedState::Busy(_) | FeedState::Lost => true,
+        }
+    }
+
     /// Whether a failure of the cache is known.
     pub fn has_failed(&self) -> bool {
         self.failed

@@ -58,7 +58,7 @@ impl CachedChunks {
 
 /// The remaining bytes.
 fn room(reader: &OffRuntimeReader) -> usize {
-    usize::try_from(reader.remaining()).unwrap_or(usize::MAX)
+    usize::try_from(reader.left()).unwrap_or(usize::MAX)
 }
 
 /// Reads as much as possible at once: a block, or the rest of one.
@@ -92,5 +92,5 @@ fn read_some(reader: &mut CachedReader, room: &mut [u8]) -> io::Result<usize> {
 }
 
 fn more_of(reader: CachedReader) -> Option<OffRuntimeReader> {
-    (reader.remaining() > 0).then(|| OffRuntime::new(reader))
+    (reader.left() > 0).then(|| OffRuntime::new(reader))
 }

@@ -100,7 +100,7 @@ impl BlockingPart {
         };
         let source = self.source.take().ok_or_else(gone)?;
         let request = self.state.request();
-        let (size, to_end) = (request.expected.size, request.inner.config.fetch_to_end);
+        let (size, to_end) = (request.expected.size, request.inner.config().fetch_to_end);
         if fill.bypass_reason().is_some() {
             let source = tee_stream::tee(source, BackgroundFill::of(idle(fill), size), None);
             token.attach(&mut self.state, source);

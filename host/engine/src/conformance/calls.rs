@@ -150,8 +150,7 @@ impl Fixture {
         bytes_needed: u64,
         cached: Option<CacheSize>,
     ) -> Verdict<Vec<Victim>> {
-        let request =
-            Eviction { now: at(1000), bytes_needed, exclude: &[], limit: u32::MAX, cached };
+        let request = Eviction { now: at(1000), bytes_needed, exclude: &[], limit: 1000, cached };
         self.ask("select-victims", |driver| driver.select_victims(&request))
     }
 

@@ -62,7 +62,7 @@ pub(super) fn a_page_holds_no_more_than_its_limit(fixture: Fixture) -> Verdict {
 
 pub(super) fn a_limit_may_be_larger_than_the_records(fixture: Fixture) -> Verdict {
     with_seven(&fixture)?;
-    for limit in [8, 1000, 10_000] {
+    for limit in [8, 1000, 10_000, u32::MAX] {
         equal("the list", &names(&fixture.list_in_pages_of(limit)?), &owned(&SEVEN))?;
     }
     Ok(())

@@ -149,6 +149,12 @@ pub(super) fn there_are_no_more_victims_than_the_limit(fixture: Fixture) -> Verd
     Ok(())
 }
 
+/// Where a language has signed numbers only, the largest limit can arrive as -1.
+pub(super) fn the_largest_limit_allows_every_victim(fixture: Fixture) -> Verdict {
+    with_ten(&fixture)?;
+    equal("victims", &fixture.victims(u64::MAX, &[], u32::MAX)?.len(), &10)
+}
+
 pub(super) fn victims_cover_the_bytes_needed(fixture: Fixture) -> Verdict {
     with_ten(&fixture)?;
     for bytes_needed in [1, 10, 11, 100, 101, 300, 549, 550] {

@@ -101,6 +101,24 @@ macro_rules! options {
             pub(super) drivers: BTreeMap<String, DriverConfig>,
         }
 
+        impl Config {
+            /// A builder with all values of this configuration, to change some of them.
+            ///
+            /// ```
+            /// use image_cache_model::Config;
+            /// let config = Config::builder("/var/lib/images").driver("xattr").build()?;
+            /// let larger = config.to_builder().max_size(50 << 30).build()?;
+            /// assert_eq!((larger.driver.as_str(), larger.max_size), ("xattr", 50 << 30));
+            /// # Ok::<(), image_cache_model::ConfigError>(())
+            /// ```
+            pub fn to_builder(&self) -> ConfigBuilder {
+                ConfigBuilder {
+                    $($field: Some(self.$field.clone()),)*
+                    drivers: self.drivers.clone(),
+                }
+            }
+        }
+
         impl ConfigBuilder {
             $(
                 #[doc = concat!($help, ".\n\n", $details, "\n\nDefault: `", $default, "`.")]
