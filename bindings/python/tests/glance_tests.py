@@ -9,6 +9,8 @@ not listed below with its reason, or if a listed one passes or is missing.
 
 import importlib
 import logging
+import os
+import pathlib
 import sys
 import unittest
 import warnings
@@ -43,12 +45,19 @@ SUITES = {
 }
 
 
-def substitute():
-    """Glance's own code finds our class where its own was."""
+def prepare():
+    """Glance's own code finds our class where its own was; its tests find their files and options."""
+    import glance.db.sqlalchemy.api
     import glance.image_cache
     import image_cache.glance
+    from oslo_config import cfg
+    from oslo_db import options
 
     glance.image_cache.ImageCache = image_cache.glance.ImageCache
+    # In a whole run, tests of other modules do this first.
+    options.set_defaults(cfg.CONF)
+    # Its tests open their files relative to this directory.
+    os.chdir(pathlib.Path(glance.__file__).parents[1])
 
 
 def name_of(test):
@@ -57,7 +66,7 @@ def name_of(test):
 
 def main():
     modules, expected = SUITES[sys.argv[1]]
-    substitute()
+    prepare()
     suite = unittest.TestSuite()
     for module in modules:
         suite.addTests(unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(module)))
