@@ -9,6 +9,11 @@ import image_cache
 from support import WAIT, CacheTest, image, in_child, md5, run_program, start_program, until
 
 
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
 def locks_of(process, path):
     """The POSIX locks of a process on a file, from /proc/locks."""
     inode = str(os.stat(path).st_ino)
@@ -85,7 +90,7 @@ class Operations:
         self.addCleanup(parent.stdin.close)
         self.assertEqual(parent.stdout.readline(), "ready\n")
         self.assertTrue(self.cache.is_being_cached("cirros"))
-        (child,) = open(f"/proc/{parent.pid}/task/{parent.pid}/children").read().split()
+        (child,) = read(f"/proc/{parent.pid}/task/{parent.pid}/children").split()
         parent.kill()
         parent.wait()
         try:
@@ -102,7 +107,7 @@ class Sqlite(Operations, CacheTest):
 
         def work():
             self.cache.cached_images()
-            assert locks_of(os.getpid(), self.path("cache.db-shm")), open("/proc/locks").read()
+            assert locks_of(os.getpid(), self.path("cache.db-shm")), read("/proc/locks")
 
         self.assertEqual(in_child(work), "")
         self.assertTrue(locks_of(os.getpid(), self.path("cache.db-shm")))
@@ -152,7 +157,7 @@ class Sqlite(Operations, CacheTest):
     def test_a_child_has_its_own_thread_that_interrupts_drivers(self):
         def threads():
             tasks = os.listdir("/proc/self/task")
-            return [open(f"/proc/self/task/{task}/comm").read().strip() for task in tasks]
+            return [read(f"/proc/self/task/{task}/comm").strip() for task in tasks]
 
         def work():
             assert "image-cache-tic" not in threads(), "a child inherits no thread"
