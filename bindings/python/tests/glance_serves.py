@@ -126,5 +126,39 @@ class Serving(unittest.TestCase):
         self.assertTrue(self.send("DELETE", f"/v2/images/{image_id}")[0].status == 204)
 
 
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+import os, sys
+from image_cache import glance
+
+cache = glance.ImageCache({"image_cache_dir": sys.argv[1], "image_cache_driver": "sqlite"}, other_writer_patience=10)
+data, read = os.urandom(1 << 20) * 4, []
+
+def chunks():
+    for at in range(0, len(data), 1 << 16):
+        read.append(1 << 16)
+        yield data[at : at + (1 << 16)]
+        eventlet.sleep(0.001)
+
+def client():
+    return b"".join(cache.get_caching_iter("image", None, chunks())) == data
+
+clients = [eventlet.spawn(client) for _ in range(4)]
+assert all(client.wait() for client in clients)
+assert sum(read) == len(data), "the store is read once"
+assert cache.is_cached("image")
+"""
+
+
+class Eventlet(unittest.TestCase):
+    def test_green_threads_of_one_thread_share_a_read_of_the_store(self):
+        """A reader that waited for the writer in their only thread would stop it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, "-W", "ignore", "-c", GREEN, os.path.join(scratch, "cache")]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
