@@ -1,7 +1,7 @@
 //! An eviction in the tables. The images that a queue passes move first, in transactions of bounded size: each leaves queues that
 //! the policy could have, so that an interruption costs only a little accuracy.
 
-use crate::next::{self, NextImage};
+use crate::next::{self, Next, NextImage};
 use crate::state::{Shares, Sizes};
 use crate::tables::{self, first_integer, rows};
 use crate::walk::{Entry, USES_TO_MOVE, Walk};
@@ -21,10 +21,14 @@ const NEXT: usize = 8;
 const FIRST_GHOST_PAGE: i64 = 4;
 const GHOST_PAGE: i64 = 200;
 
-/// Moves the queues as far as the eviction of this image does. An image that is not about to be evicted was deleted by an
-/// operator, or replaced: then nothing moves, and it is not remembered.
-pub fn move_queues(image_id: &str, shares: &Shares) -> Result<(), Error> {
-    let next = next::find(shares)?;
+/// Evicts an image: moves the queues as far as its eviction does, and removes its record. An image that is not about to be evicted
+/// was deleted by an operator, or replaced: then nothing moves, and it is not remembered. `next` is what was found for the last
+/// request of victims, if nothing changed since.
+pub fn forget(image_id: &str, shares: &Shares, next: Option<Next>) -> Result<(), Error> {
+    const FORGET: &str = "DELETE FROM images WHERE image_id = ?1";
+    let next = next.map_or_else(|| next::find(shares), Ok)?;
+    let has_evicted = next.has_evicted;
+    let ghost_bytes = next.sizes.ghost;
     let found = match next.image {
         Some(image) if image.entry.image_id == image_id => {
             pass_before(&image)?;
@@ -32,12 +36,16 @@ pub fn move_queues(image_id: &str, shares: &Shares) -> Result<(), Error> {
         }
         _ => search(image_id, next.sizes, shares)?,
     };
-    let Some((is_unused_in_small, evicted)) = found else { return Ok(()) };
-    let mut statements =
-        vec![statement("UPDATE state SET has_evicted = 1 WHERE has_evicted = 0", Vec::new())];
-    if is_unused_in_small && evicted.size <= shares.ghost {
-        statements.extend(remember(&evicted, next.sizes.ghost, shares)?);
+    let mut statements = Vec::new();
+    if let Some((is_unused_in_small, evicted)) = found {
+        if !has_evicted {
+            statements.push(statement("UPDATE state SET has_evicted = 1", Vec::new()));
+        }
+        if is_unused_in_small && evicted.size <= shares.ghost {
+            statements.extend(remember(&evicted, ghost_bytes, shares)?);
+        }
     }
+    statements.push(statement(FORGET, vec![Value::Text(image_id.into())]));
     sql::execute_all(&statements).map(drop)
 }
 
@@ -144,16 +152,15 @@ fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
 /// Adds the image to the ghost queue, from which the oldest leave until it has room.
 fn remember(evicted: &Entry, held: u64, shares: &Shares) -> Result<Vec<Statement>, Error> {
     const FORGET_OLDEST: &str = "DELETE FROM ghost WHERE is_expected = 0 AND place <= ?1";
-    const REMOVE: &str = "DELETE FROM ghost WHERE image_id = ?1";
-    const ADD: &str = "INSERT INTO ghost (image_id, size) VALUES (?1, ?2)";
-    let id = || Value::Text(evicted.image_id.clone());
+    // No cached image is in the ghost queue: a trigger removes it there.
+    const ADD: &str = "INSERT OR IGNORE INTO ghost (image_id, size) VALUES (?1, ?2)";
     let excess = held.saturating_add(evicted.size).saturating_sub(shares.ghost);
     let mut statements = Vec::new();
     if let Some(place) = oldest_until(excess)? {
         statements.push(statement(FORGET_OLDEST, vec![Value::Integer(place)]));
     }
-    statements.push(statement(REMOVE, vec![id()]));
-    statements.push(statement(ADD, vec![id(), integer(evicted.size)]));
+    let added = vec![Value::Text(evicted.image_id.clone()), integer(evicted.size)];
+    statements.push(statement(ADD, added));
     Ok(statements)
 }
 

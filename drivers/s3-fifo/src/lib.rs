@@ -21,12 +21,16 @@ mod victims;
 mod walk;
 
 use image_cache_driver_sdk::prelude::*;
+use next::Next;
 use state::Shares;
 use std::str::FromStr;
 
-/// The driver. An instance keeps only its configuration in memory.
+/// The driver. An instance keeps only its configuration in memory, and what it found for the last request of victims, which the
+/// next instance finds again.
 struct S3Fifo {
     records: SqlRecords,
+    /// The next eviction, until something changes.
+    next: Option<Next>,
     admission: Admission,
     large: Large,
     shares: Shares,
@@ -67,7 +71,7 @@ impl SqlDriver for S3Fifo {
         tables::prepare(&shares).map_err(|error| {
             ConfigurationError::Other(format!("preparing the queues: {}", error_words(&error)))
         })?;
-        Ok(S3Fifo { records, admission, large, shares })
+        Ok(S3Fifo { records, next: None, admission, large, shares })
     }
 
     fn records(&mut self) -> &mut SqlRecords {
@@ -80,6 +84,7 @@ impl SqlDriver for S3Fifo {
         size: Option<u64>,
         now: u64,
     ) -> Result<bool, Error> {
+        self.next = None;
         let is_large = size.is_some_and(|size| size > self.shares.small);
         if is_large && self.large == Large::Refuse {
             return Ok(false);
@@ -89,17 +94,29 @@ impl SqlDriver for S3Fifo {
         Ok(is_back || self.admission.admits(&image_id, now)?)
     }
 
+    fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
+        self.next = None;
+        self.records.record(image)
+    }
+
+    fn record_hits(&mut self, hits: Vec<Hit>) -> Result<(), Error> {
+        self.next = None;
+        self.records.count(hits)
+    }
+
     /// One image after the other, so that the queues move in the order of the evictions.
     fn forget(&mut self, image_ids: Vec<String>) -> Result<(), Error> {
         for image_id in image_ids {
-            evict::move_queues(&image_id, &self.shares)?;
-            self.records.forget(vec![image_id])?;
+            evict::forget(&image_id, &self.shares, self.next.take())?;
         }
         Ok(())
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
-        victims::select(request, &self.shares)
+        let next = next::find(&self.shares)?;
+        let victims = victims::select(request, &self.shares, &next)?;
+        self.next = Some(next);
+        Ok(victims)
     }
 }
 

@@ -8,7 +8,7 @@ use image_cache_driver_sdk::prelude::*;
 
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
-const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, first_place, place, image_id, size, uses, is_main \
+const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, first_place, place, image_id, size, uses, is_main \
     FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
             iif(is_main_next, \
                 (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
@@ -25,6 +25,8 @@ const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, first_place, pl
 /// The next eviction.
 pub struct Next {
     pub sizes: Sizes,
+    /// Whether anything has been evicted before.
+    pub has_evicted: bool,
     /// `None` if there is no image, or if only [`Walk`](crate::walk::Walk) can tell: images go round before one is evicted.
     pub image: Option<NextImage>,
 }
@@ -49,16 +51,17 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
     let row = tables::rows(NEXT, vec![integer(shares.main)])?.pop().unwrap_or_default();
     let column = |n: usize| row.get(n).map_or(0, unsigned);
     let sizes = Sizes { small: column(0), main: column(1), ghost: column(2) };
-    let [_, _, _, Value::Integer(first), rest @ .., Value::Integer(is_main)] = row.as_slice()
+    let has_evicted = column(3) != 0;
+    let [_, _, _, _, Value::Integer(first), rest @ .., Value::Integer(is_main)] = row.as_slice()
     else {
-        return Ok(Next { sizes, image: None });
+        return Ok(Next { sizes, has_evicted, image: None });
     };
     let image = tables::entry(rest.to_vec()).map(|entry| NextImage {
         passes_others: *first < entry.place,
         is_main: *is_main != 0,
         entry,
     });
-    Ok(Next { sizes, image })
+    Ok(Next { sizes, has_evicted, image })
 }
 
 #[cfg(test)]
