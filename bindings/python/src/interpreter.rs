@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// How long the end of the interpreter, or a fork, waits for calls of other threads.
+/// How long the end of the interpreter waits for threads that return, and a fork for calls of other threads.
 const PATIENCE: Duration = Duration::from_secs(1);
+const FORK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -27,8 +28,9 @@ static LAST_THREAD: OnceLock<ThreadId> = OnceLock::new();
 /// When the interpreter ends, CPython before 3.14 ends a daemon thread that takes the lock, by unwinding its stack, which Rust's
 /// frames do not survive. So such a thread stops here until the process ends, as later versions of CPython make it.
 pub fn without_lock<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    // Before the lock is released: a thread that then takes the lock and forks must see this call.
+    let working = Working::start();
     let done = py.detach(|| {
-        let working = Working::start();
         let done = work();
         drop(working);
         RETURNING.fetch_add(1, Ordering::SeqCst);
@@ -69,14 +71,14 @@ pub fn begin_shutdown(py: Python<'_>) {
     let _ = LAST_THREAD.set(thread::current().id());
     IS_ENDING.store(true, Ordering::SeqCst);
     // Those that checked before take the lock meanwhile.
-    py.detach(|| wait_until_none(&RETURNING));
+    py.detach(|| wait_until_none(&RETURNING, PATIENCE));
 }
 
-/// Waits, at most a second, until no other thread works in the cache; returns whether none does. The caller keeps Python's lock, so
+/// Waits, at most five seconds, until no other thread works in the cache; returns whether none does. The caller keeps Python's lock, so
 /// no call begins meanwhile: a process that forks then has no thread inside the cache.
 #[pyfunction]
 pub fn wait_for_calls() -> bool {
-    wait_until_none(&WORKING)
+    wait_until_none(&WORKING, FORK_PATIENCE)
 }
 
 /// Forgets the calls of the parent's threads, which do not exist in a forked child.
@@ -87,8 +89,8 @@ pub fn begin_after_fork() {
     log::forget();
 }
 
-fn wait_until_none(calls: &AtomicUsize) -> bool {
-    let until = Instant::now() + PATIENCE;
+fn wait_until_none(calls: &AtomicUsize, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
     while calls.load(Ordering::SeqCst) > 0 {
         if Instant::now() > until {
             return false;

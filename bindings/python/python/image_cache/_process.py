@@ -20,8 +20,7 @@ def enter() -> None:
     """Called in a forked child before it uses a cache: closes the parent's locks, once.
 
     A lock belongs to the open file, which parent and child share. If the child kept it open, the lock would outlive the parent, and
-    other processes would wait for a writer that is gone. The connections and files without locks stay open and unused: SQLite drops
-    a process's locks when any of its descriptors of a database is closed, so that is left to the end of the process.
+    other processes would wait for a writer that is gone. Other files and connections stay open and unused.
     """
     global _process
     if _process == os.getpid():
@@ -36,8 +35,12 @@ def enter() -> None:
 def _is_lock_of_cache(descriptor: str) -> bool:
     try:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
-        if not any(path.startswith(directory + "/") for directory in _directories):
+        below = [path[len(each) + 1 :] for each in _directories if path.startswith(each + "/")]
+        if not below:
             return False
+        # A thread of the parent may just have opened a file that it is about to lock.
+        if any(each.startswith((".image-cache/", "incomplete/")) for each in below):
+            return True
         with open(f"/proc/self/fdinfo/{descriptor}") as info:
             return any(line.startswith("lock:") for line in info)
     except OSError:
