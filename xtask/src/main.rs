@@ -1,5 +1,5 @@
 //! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
-//! bindings | package | docs | plots | c-library | msrv | structure`.
+//! bindings | package | docs | plots | c-library | python | msrv | structure`.
 
 mod bench;
 mod bindings;
@@ -17,6 +17,7 @@ mod optional;
 mod package;
 mod paths;
 mod plots;
+mod python;
 mod run;
 mod series;
 mod steps;
@@ -53,6 +54,7 @@ usage: cargo xtask COMMAND
   plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
   c-library    build libimage_cache, and install it with its header and the file for pkg-config: [PREFIX] [--profile NAME];
                the default is target/c
+  python       build the wheel of the Python package, and test it in clean environments, also against Glance
   msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
   structure    show import cycles, type names that are defined more than once, and lines of code;
                --check fails if any of them is not allowed";
@@ -87,6 +89,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["package"] => package::run(),
         ["plots"] => plots::run(),
         ["c-library", rest @ ..] => c_library::run(rest),
+        ["python"] => python::run(),
         ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),

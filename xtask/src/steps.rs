@@ -5,7 +5,8 @@ use crate::memory_dir::MemoryDir;
 use crate::run::Run;
 use crate::series::Series;
 use crate::{
-    bindings, drivers, examples, fuzz, layers, optional, package, paths, structure, test_programs,
+    bindings, drivers, examples, fuzz, layers, optional, package, paths, python, structure,
+    test_programs,
 };
 use anyhow::Result;
 use std::process::Command;
@@ -95,6 +96,7 @@ pub fn full() -> Result<()> {
         vec![Series::new("the tests", vec![tests])],
     );
     run.check("Packages", package::run);
+    run.check("Python package", python::run);
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
 }

@@ -1,7 +1,7 @@
 //! The one wasmtime engine of the process: which WebAssembly features guests may use, and the ticks that interrupt them.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmparser::{Validator, WasmFeatures};
@@ -38,12 +38,25 @@ const FOR_ADAPTERS: WasmFeatures = WasmFeatures::MULTI_MEMORY;
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// Whether the ticker sleeps, or is about to.
 static PARKED: AtomicBool = AtomicBool::new(false);
-static TICKER: OnceLock<Thread> = OnceLock::new();
+/// The ticker, which is never freed; null before the first one.
+static TICKER: AtomicPtr<Thread> = AtomicPtr::new(std::ptr::null_mut());
+/// The process in which the ticker runs.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// The engine, created at first use; the reason why there is none, if that failed.
+///
+/// A forked child inherits the engine, but no thread: the first use in a child starts its ticker.
 pub fn engine() -> Result<&'static Engine, String> {
     static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
-    ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)
+    let engine = ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)?;
+    let process = std::process::id();
+    if PROCESS.swap(process, Ordering::SeqCst) != process {
+        // The calls of the parent's other threads do not run here.
+        RUNNING.store(0, Ordering::SeqCst);
+        PARKED.store(false, Ordering::SeqCst);
+        start_ticker(engine).inspect_err(|_| PROCESS.store(0, Ordering::SeqCst))?;
+    }
+    Ok(engine)
 }
 
 /// Refuses features that the engine supports but guests may not use. The engine itself refuses those that it does not support.
@@ -62,7 +75,8 @@ impl RunningCall {
         RUNNING.fetch_add(1, Ordering::SeqCst);
         if PARKED.load(Ordering::SeqCst)
             && PARKED.swap(false, Ordering::SeqCst)
-            && let Some(ticker) = TICKER.get()
+            // SAFETY: the pointer is null or to a leaked value.
+            && let Some(ticker) = unsafe { TICKER.load(Ordering::SeqCst).as_ref() }
         {
             ticker.unpark();
         }
@@ -77,16 +91,21 @@ impl Drop for RunningCall {
 }
 
 fn new_engine() -> Result<Engine, String> {
-    let words = |e: &dyn std::fmt::Display| format!("WebAssembly cannot run in this process: {e}");
-    let engine = Engine::new(&engine_config()).map_err(|e| words(&e))?;
+    Engine::new(&engine_config()).map_err(|e| no_engine(&e))
+}
+
+fn start_ticker(engine: &Engine) -> Result<(), String> {
     let ticked = engine.clone();
     let ticker = thread::Builder::new()
         .name("image-cache-tick".into())
         .spawn(move || tick(&ticked))
-        .map_err(|e| words(&e))?;
-    // Set once: this function runs once.
-    let _ = TICKER.set(ticker.thread().clone());
-    Ok(engine)
+        .map_err(|e| no_engine(&e))?;
+    TICKER.store(Box::into_raw(Box::new(ticker.thread().clone())), Ordering::SeqCst);
+    Ok(())
+}
+
+fn no_engine(why: &dyn std::fmt::Display) -> String {
+    format!("WebAssembly cannot run in this process: {why}")
 }
 
 fn engine_config() -> Config {

@@ -8,8 +8,9 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
     "bindings/c",
+    "bindings/python",
     "drivers/sdk",
     "drivers/toolchain",
     "drivers/sqlite",

@@ -4,6 +4,10 @@
 //! SQLite opens files by path, and opens the files beside a database (`-wal`, `-shm`, `-journal`) itself and later. So its paths
 //! begin with a handle of the directory ([`PREFIX`]). The host first checks the file through a descriptor that only refers to it,
 //! and then opens that file, so that it cannot be replaced in between. Other databases of the process are opened as usual.
+//!
+//! SQLite keeps a table of the files that the process has open, by device and inode, with the locks that the process has on them. A
+//! forked child inherits this table, but none of the locks: SQLite would believe that it holds locks of its parent. So a child
+//! gives its files other device numbers than its parent ([`DEVICE_OFFSET`]), and finds none of them in the table.
 
 use super::memory;
 use rusqlite::ffi;
@@ -13,6 +17,7 @@ use rustix::io::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The prefix of our paths, before a directory's descriptor. No other path has this form.
 pub(super) const PREFIX: &str = "/proc/self/./fd/";
@@ -26,18 +31,26 @@ const OPEN_ATTEMPTS: u32 = 16;
 type SystemCall = unsafe extern "C" fn();
 type OpenCall = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
 type StatCall = unsafe extern "C" fn(*const c_char, *mut c_void) -> c_int;
+type FstatCall = unsafe extern "C" fn(c_int, *mut c_void) -> c_int;
 
 /// The system calls that SQLite used before.
 struct SystemCalls {
     open: OpenCall,
     stat: StatCall,
     lstat: StatCall,
+    fstat: FstatCall,
 }
 
 /// Set before SQLite makes calls through this VFS.
 static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
-/// The VFS, created at first use; `None` if SQLite has no Unix VFS to copy.
+/// What is added to the device number of each file: 0 in the first process that opens a database.
+static DEVICE_OFFSET: AtomicU64 = AtomicU64::new(0);
+
+/// The process to which the offset belongs.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// The VFS, created at first use; `None` if SQLite has no Unix VFS to copy. Call it before each database is opened.
 pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     let register = || {
@@ -45,7 +58,16 @@ pub(super) fn registered() -> Option<&'static CStr> {
         memory::count_by_thread();
         register().is_some()
     };
-    IS_REGISTERED.get_or_init(register).then_some(NAME)
+    let is_registered = *IS_REGISTERED.get_or_init(register);
+    let process = std::process::id();
+    let before = PROCESS.load(Ordering::SeqCst);
+    if before != process {
+        if before != 0 {
+            DEVICE_OFFSET.store(u64::from(process) << 32, Ordering::SeqCst);
+        }
+        PROCESS.store(process, Ordering::SeqCst);
+    }
+    is_registered.then_some(NAME)
 }
 
 fn register() -> Option<()> {
@@ -60,12 +82,14 @@ fn register() -> Option<()> {
             open: std::mem::transmute::<SystemCall, OpenCall>(call(c"open")?),
             stat: std::mem::transmute::<SystemCall, StatCall>(call(c"stat")?),
             lstat: std::mem::transmute::<SystemCall, StatCall>(call(c"lstat")?),
+            fstat: std::mem::transmute::<SystemCall, FstatCall>(call(c"fstat")?),
         };
         SYSTEM_CALLS.set(calls).ok()?;
         let replace = |name: &CStr, with| set(unix, name.as_ptr(), Some(with)) == ffi::SQLITE_OK;
         let open: SystemCall = std::mem::transmute(open as OpenCall);
         let stat: SystemCall = std::mem::transmute(stat as StatCall);
-        if !replace(c"open", open) || !replace(c"stat", stat) {
+        let fstat: SystemCall = std::mem::transmute(fstat as FstatCall);
+        if !replace(c"open", open) || !replace(c"stat", stat) || !replace(c"fstat", fstat) {
             return None;
         }
         let mut ours = *unix;
@@ -125,8 +149,34 @@ unsafe extern "C" fn stat(path: *const c_char, answer: *mut c_void) -> c_int {
     unsafe {
         let is_host_statement = parse(CStr::from_ptr(path)).is_some();
         let call = if is_host_statement { calls.lstat } else { calls.stat };
-        call(path, answer)
+        with_device_offset(call(path, answer), answer)
     }
+}
+
+/// `fstat` for SQLite.
+///
+/// # Safety
+/// `answer` has room for the result.
+unsafe extern "C" fn fstat(file: c_int, answer: *mut c_void) -> c_int {
+    let Some(calls) = SYSTEM_CALLS.get() else { return -1 };
+    // SAFETY: as stated above.
+    unsafe { with_device_offset((calls.fstat)(file, answer), answer) }
+}
+
+/// Adds the offset to the device number of a result, and returns the status.
+///
+/// # Safety
+/// If the status is 0, `answer` is a `struct stat`, which begins with the device number in 64 bits on each 64-bit Linux.
+unsafe fn with_device_offset(status: c_int, answer: *mut c_void) -> c_int {
+    let offset = DEVICE_OFFSET.load(Ordering::Relaxed);
+    if status == 0 && offset != 0 {
+        // SAFETY: as stated above.
+        unsafe {
+            let device = answer.cast::<u64>();
+            *device = (*device).wrapping_add(offset);
+        }
+    }
+    status
 }
 
 /// The directory's descriptor and the name in it, if the path has our prefix.

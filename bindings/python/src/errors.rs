@@ -1,0 +1,155 @@
+//! Errors of the cache as exceptions of `image_cache`, with their reasons as attributes.
+
+use crate::owned::Gone;
+use image_cache::{ConfigError, Error, InvalidChecksum};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
+use std::io;
+
+/// The Python module with the classes.
+const MODULE: &str = "image_cache._errors";
+
+/// An exception of this class of the package, with attributes.
+struct Exception {
+    class: &'static str,
+    message: String,
+    details: Vec<(&'static str, Detail)>,
+}
+
+enum Detail {
+    Text(String),
+    Number(u64),
+    Texts(Vec<String>),
+}
+
+impl Exception {
+    fn new(class: &'static str, message: impl ToString) -> Exception {
+        Exception { class, message: message.to_string(), details: Vec::new() }
+    }
+
+    fn text(mut self, name: &'static str, value: impl ToString) -> Exception {
+        self.details.push((name, Detail::Text(value.to_string())));
+        self
+    }
+
+    fn number(mut self, name: &'static str, value: u64) -> Exception {
+        self.details.push((name, Detail::Number(value)));
+        self
+    }
+
+    /// The error number of the system, if there is one.
+    fn number_of(self, source: &io::Error) -> Exception {
+        match source.raw_os_error().and_then(|number| u64::try_from(number).ok()) {
+            Some(number) => self.number("errno", number),
+            None => self,
+        }
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyErr {
+        self.instance(py).map_or_else(|error| error, PyErr::from_value)
+    }
+
+    fn instance(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let class = py.import(MODULE)?.getattr(self.class)?.cast_into::<PyType>()?;
+        let details = PyDict::new(py);
+        for (name, detail) in self.details {
+            match detail {
+                Detail::Text(text) => details.set_item(name, text)?,
+                Detail::Number(number) => details.set_item(name, number)?,
+                Detail::Texts(texts) => details.set_item(name, texts)?,
+            }
+        }
+        class.call((self.message,), Some(&details))
+    }
+}
+
+/// The exception for an error of the library.
+pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    let made = match error {
+        Error::InvalidImageId(_) => Exception::new("InvalidImageId", error),
+        Error::InvalidChecksum(_) => Exception::new("InvalidChecksum", error),
+        Error::Config(config) => of_config(config),
+        Error::Directory { path, source, .. } => {
+            Exception::new("DirectoryError", error).text("path", path.display()).number_of(source)
+        }
+        Error::Image { image_id, source, .. } => {
+            Exception::new("ImageFileError", error).text("image_id", image_id).number_of(source)
+        }
+        Error::ChecksumMismatch { image_id, expected, found, .. } => {
+            Exception::new("ChecksumMismatch", error)
+                .text("image_id", image_id)
+                .text("expected", expected)
+                .text("found", found)
+        }
+        Error::SizeMismatch { image_id, expected, found } => Exception::new("SizeMismatch", error)
+            .text("image_id", image_id)
+            .number("expected", *expected)
+            .number("found", *found),
+        Error::Corrupt { image_id, .. } => {
+            Exception::new("Corrupt", error).text("image_id", image_id)
+        }
+        Error::SourceFailed { image_id, .. } => {
+            Exception::new("FetchFailed", error).text("image_id", image_id)
+        }
+        Error::Metadata { driver, .. } => {
+            Exception::new("MetadataError", error).text("driver", driver)
+        }
+        Error::InUse { .. } => Exception::new("InUse", error),
+        Error::NoDriver { configured, .. } => {
+            Exception::new("NoDriver", error).text("driver", configured)
+        }
+        _ => Exception::new("Error", error),
+    };
+    match error.remedy() {
+        Some(remedy) => made.text("remedy", remedy),
+        None => made,
+    }
+    .into_python(py)
+}
+
+/// The exception for an error of a reader or a writer of this image.
+pub fn io_exception(py: Python<'_>, image_id: &str, error: &io::Error) -> PyErr {
+    match Error::of_io(error) {
+        Some(error) => exception(py, error),
+        None => Exception::new("FetchFailed", error)
+            .text("image_id", image_id)
+            .text("kind", format!("{:?}", error.kind()))
+            .number_of(error)
+            .into_python(py),
+    }
+}
+
+/// The exception for a faulty configuration.
+pub fn config_exception(py: Python<'_>, error: &ConfigError) -> PyErr {
+    of_config(error).into_python(py)
+}
+
+/// The exception for a string that is not a checksum.
+pub fn checksum_exception(py: Python<'_>, error: &InvalidChecksum) -> PyErr {
+    Exception::new("InvalidChecksum", error).into_python(py)
+}
+
+/// The exception for a value that is closed, or that belongs to the parent process; `what` names it, for example `the cache`.
+pub fn gone(py: Python<'_>, what: &str, gone: Gone) -> PyErr {
+    match gone {
+        Gone::Closed => Exception::new("Closed", format!("{what} is closed")),
+        Gone::Forked => Exception::new(
+            "Forked",
+            format!("{what} was opened by the parent process; open it in this process"),
+        ),
+    }
+    .into_python(py)
+}
+
+/// The exception for a writer that has ended.
+pub fn ended(py: Python<'_>, image_id: &str, how: &str) -> PyErr {
+    let message = format!("the writer of image {image_id} {how}; begin a new one");
+    Exception::new("Closed", message).text("image_id", image_id).into_python(py)
+}
+
+fn of_config(error: &ConfigError) -> Exception {
+    let mut made = Exception::new("ConfigError", error);
+    let faults = error.faults.iter().map(ToString::to_string).collect();
+    made.details.push(("faults", Detail::Texts(faults)));
+    made
+}

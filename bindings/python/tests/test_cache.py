@@ -1,0 +1,203 @@
+"""The operations, the options and the errors."""
+
+import ast
+import datetime
+import os
+import pathlib
+
+import image_cache
+from image_cache import Cache, _native
+from support import CacheTest, image, md5, run_program
+
+
+class Operations:
+    def test_an_image_is_cached_listed_counted_and_deleted(self):
+        data = image(3000)
+        outcome = self.cache.cache_image("cirros", data, size=3000, md5=md5(data))
+        self.assertEqual((outcome.kind, outcome.is_cached), ("cached", True))
+        self.assertEqual(self.cache.cache_image("cirros", [b"other"]).kind, "already-cached")
+        self.assertTrue(self.cache.is_cached("cirros") and not self.cache.is_cacheable("cirros"))
+        with self.cache.open_for_read("cirros") as file:
+            self.assertEqual(file.read(), data)
+        self.assertEqual(self.cache.hit_count("cirros"), 1)
+        (record,) = self.cache.cached_images()
+        self.assertEqual((record.image_id, record.size, record.hits, record.checksum), ("cirros", 3000, 1, md5(data)))
+        self.assertEqual(record, self.cache.cached_image("cirros"))
+        self.assertEqual(self.cache.cache_size(), (1, 3000))
+        self.assertEqual((self.cache.image_size("cirros"), self.cache.image_size("none")), (3000, None))
+        self.assertEqual(self.cache.verify("cirros"), (3000, "fetched"))
+        self.assertEqual(self.cache.counters()["fills_cached"], 1)
+        self.assertTrue(self.cache.delete_cached_image("cirros"))
+        self.assertFalse(self.cache.delete_cached_image("cirros"))
+        self.assertIsNone(self.cache.open_for_read("cirros"))
+
+    def test_the_queue_keeps_its_order(self):
+        for name in ("z", "a", "m"):
+            self.assertTrue(self.cache.queue_image(name))
+        self.assertFalse(self.cache.queue_image("a"))
+        self.assertEqual(self.cache.queued_images(), ["z", "a", "m"])
+        self.cache.cache_image("a", b"a")
+        self.assertTrue(self.cache.is_queued("z") and not self.cache.is_queued("a"))
+        self.assertTrue(self.cache.delete_queued_image("z"))
+        self.assertEqual(self.cache.delete_all_queued_images(), 1)
+
+    def test_prune_evicts_the_least_recently_used_and_clean_removes_leftovers(self):
+        cache = self.open(max_size=2000)
+        for name in ("first", "second", "third"):
+            cache.cache_image(name, image(1000))
+        with cache.open_for_read("first") as file:
+            file.read()
+        self.assertEqual(cache.prune(), (1, 1000, []))
+        self.assertEqual([record.image_id for record in cache.cached_images()], ["first", "third"])
+        with self.assertRaises(image_cache.SizeMismatch):
+            cache.cache_image("wrong", b"bytes", size=4)
+        self.assertEqual(self.names("invalid"), ["wrong"])
+        cleaned = cache.clean(stall_time=0)
+        self.assertEqual((cleaned.invalid, cleaned.incomplete), (1, 0))
+        self.assertEqual(cache.delete_all_cached_images(), 2)
+
+
+class Sqlite(Operations, CacheTest):
+    def test_a_driver_that_cannot_be_used_is_replaced_and_the_log_says_why(self):
+        with self.assertLogs("image_cache", "WARNING") as log:
+            cache = self.open(driver="centralized_db")
+        driver = cache.driver()
+        self.assertEqual((driver.name, driver.configured), ("sqlite", "centralized_db"))
+        self.assertTrue(driver.reason)
+        self.assertIn("centralized_db", log.output[0])
+
+
+class Xattr(Operations, CacheTest):
+    options = {"driver": "xattr"}
+
+    def test_it_is_the_driver_in_use(self):
+        self.assertEqual(self.cache.driver()[::2], ("xattr", None))
+
+
+class Options(CacheTest):
+    def test_values_of_many_types_are_accepted(self):
+        cache = self.open(
+            max_size="1 GiB",
+            image_cache_stall_time=datetime.timedelta(hours=1),
+            hit_delay=0.5,
+            hard_limit=True,
+            driver=None,
+            sqlite_db=pathlib.Path("other.db"),
+        )
+        cache.cache_image("a", b"bytes")
+        self.assertTrue(os.path.exists(self.path("other.db")))
+
+    def test_all_faults_are_reported_with_what_is_accepted(self):
+        with self.assertRaises(image_cache.ConfigError) as caught:
+            self.open(max_sise=1, driver=[])
+        self.assertEqual(len(caught.exception.faults), 2)
+        self.assertIn("did you mean max_size?", str(caught.exception))
+        with self.assertRaises(image_cache.ConfigError) as caught:
+            self.open(max_size="much", verify_reads="perhaps")
+        self.assertEqual(len(caught.exception.faults), 2)
+        self.assertIn("true or false", str(caught.exception))
+        with self.assertRaisesRegex(ValueError, "image_cache_dir"):
+            Cache()
+
+    def test_a_file_is_read_and_options_beat_it(self):
+        path = os.path.join(os.path.dirname(self.directory), "cache.toml")
+        with open(path, "w") as file:
+            file.write(f'image_cache_dir = "{self.directory}"\nimage_cache_driver = "xattr"\n')
+        with Cache(config=path) as cache:
+            self.assertEqual(cache.driver().name, "xattr")
+        with Cache(config=path, driver="sqlite") as cache:
+            self.assertEqual(cache.driver().name, "sqlite")
+
+    def test_a_directory_that_cannot_be_used_is_an_os_error_with_its_reason(self):
+        path = os.path.join(os.path.dirname(self.directory), "file")
+        with open(path, "w"):
+            pass
+        with self.assertRaises(image_cache.DirectoryError) as caught:
+            Cache(os.path.join(path, "below"))
+        error = caught.exception
+        self.assertIsInstance(error, OSError)
+        self.assertTrue(error.path.startswith(path) and error.remedy and error.errno)
+
+
+class Errors(CacheTest):
+    def test_an_id_that_is_not_accepted_is_named_everywhere(self):
+        for work in (
+            self.cache.is_cached,
+            self.cache.open_for_read,
+            self.cache.queue_image,
+            self.cache.begin,
+            self.cache.follow,
+            lambda name: self.cache.cache_image(name, [b"bytes"]),
+            lambda name: self.cache.get_or_fetch(name, list),
+        ):
+            for name in ("", "../x", ".hidden", "cache.db", "a/b", "x" * 256, "nul\0"):
+                with self.assertRaises(image_cache.InvalidImageId):
+                    work(name)
+        with self.assertRaises(TypeError):
+            self.cache.is_cached(None)
+        with self.assertRaises(UnicodeEncodeError):
+            self.cache.is_cached("\ud800")
+
+    def test_a_closed_cache_says_so_and_closing_twice_is_no_error(self):
+        reader = self.cache.caching_reader("cirros", [b"a", b"b"])
+        self.cache.close()
+        self.cache.close()
+        with self.assertRaisesRegex(image_cache.Closed, "the cache is closed"):
+            self.cache.is_cached("cirros")
+        self.assertEqual(list(reader), [b"a", b"b"], "an open reader goes on")
+        self.assertTrue(self.open().is_cached("cirros"))
+
+    def test_damage_is_found_and_the_image_is_no_longer_cached(self):
+        self.cache.cache_image("cirros", image(5000))
+        with open(self.path("cirros"), "r+b") as file:
+            file.seek(4000)
+            file.write(b"damage")
+        with self.assertRaises(image_cache.Corrupt) as caught:
+            with self.cache.open_for_read("cirros") as file:
+                file.read()
+        self.assertEqual((caught.exception.image_id, caught.exception.remedy), ("cirros", "fetch it again"))
+        self.assertFalse(self.cache.is_cached("cirros"))
+
+
+class Package(CacheTest):
+    def test_the_stubs_have_what_the_native_part_has(self):
+        stub = pathlib.Path(image_cache.__file__).with_name("_native.pyi").read_text()
+        stated = {}
+        for node in ast.parse(stub).body:
+            if isinstance(node, ast.ClassDef):
+                names = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+                stated[node.name] = names - {"__new__"}
+            elif isinstance(node, ast.FunctionDef):
+                stated[node.name] = None
+        public = lambda names: {name for name in names if not name.startswith("_")}
+        found = {}
+        for name in public(dir(_native)):
+            value = getattr(_native, name)
+            found[name] = public(vars(value)) if isinstance(value, type) else None
+        self.assertEqual(found, stated)
+
+    def test_everything_public_has_a_docstring(self):
+        for name in image_cache.__all__:
+            value = getattr(image_cache, name)
+            self.assertTrue(value.__doc__, name)
+            for member, function in vars(value).items():
+                if not member.startswith("_") and callable(function):
+                    is_known = any(hasattr(base, member) for base in value.__mro__[1:])
+                    self.assertTrue(function.__doc__ or is_known, f"{name}.{member}")
+
+    def test_the_example_in_the_documentation_of_the_package_runs(self):
+        result = run_program(
+            """
+            import doctest, image_cache, image_cache.aio
+            for module in (image_cache, image_cache.aio):
+                failed, tried = doctest.testmod(module)
+                assert not failed and tried > 3, (module, failed, tried)
+            """
+        )
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+
+if __name__ == "__main__":
+    import unittest
+
+    unittest.main()
