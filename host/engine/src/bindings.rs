@@ -6,6 +6,7 @@
     missing_docs,
     dead_code,
     unused_qualifications,
+    unused_variables,
     clippy::all,
     clippy::unwrap_used,
     clippy::undocumented_unsafe_blocks,
