@@ -50,10 +50,9 @@ macro_rules! enters_main {
 /// A record that is written again keeps its place.
 const ENTER: &str = concat!(
     "CREATE TRIGGER IF NOT EXISTS enter AFTER INSERT ON images BEGIN \
-     UPDATE queue SET size = new.size WHERE image_id = new.image_id AND size <> new.size; \
-     INSERT INTO queue (image_id, size, is_main) SELECT new.image_id, new.size, ",
+     INSERT INTO queue (image_id, size, is_main) VALUES (new.image_id, new.size, ",
     enters_main!("new.image_id", "new.size"),
-    " WHERE NOT EXISTS (SELECT 1 FROM queue WHERE image_id = new.image_id); \
+    ") ON CONFLICT (image_id) DO UPDATE SET size = excluded.size WHERE size <> excluded.size; \
      DELETE FROM ghost WHERE image_id = new.image_id; END"
 );
 

@@ -95,7 +95,7 @@ impl OpenDatabase {
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let connection = Connection::open_in_memory_with_flags_and_vfs(flags, vfs()?)?;
         // A transaction copies each page that it changes: smaller pages make it faster. On a disk, larger ones are better.
-        connection.pragma_update(None, "page_size", 1024)?;
+        connection.pragma_update(None, "page_size", 512)?;
         let interrupt = Interrupt::new(None, share.log, deadline);
         OpenDatabase::confined(connection, interrupt, share, Locking::Shared)
     }
