@@ -59,6 +59,9 @@ fn license_texts(folder: &Path) -> Result<String> {
     }
     files.sort();
     let texts: Vec<String> = files.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
+    if texts.is_empty() {
+        return Ok("These crates contain no text of their licence.".to_owned());
+    }
     Ok(texts.iter().map(|text| text.trim_end()).collect::<Vec<_>>().join("\n\n"))
 }
 
