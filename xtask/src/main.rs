@@ -35,9 +35,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   drivers      install the toolchain for drivers if it is missing, build them, and show what each imports
-  test         check formatting, lints and documentation, and run all tests; continues after a failure, and lists the
+  test         check formatting, lints and the book, and run all tests; continues after a failure, and lists the
                failures at the end
-  test --full  run the tests that `test` omits: they need servers or other languages, or they fuzz;
+  test --full  check the comments for rustdoc, and run the tests that `test` omits: they need servers or other languages, or fuzz;
                a change is merged when both pass
   fuzz         fuzz the parsers of untrusted input: [TARGET...], all targets by default;
                [--for 60s] for each target, without it until stopped

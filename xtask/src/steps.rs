@@ -48,7 +48,6 @@ pub fn test() -> Result<()> {
     run.check("Layers of the host", layers::check);
     run.check("Bindings", || bindings::run(true));
     run.command("Lints", lints());
-    run.command("Documentation", doc());
     run.check("Dependencies", optional::deny);
     run.check("Book", optional::book);
     run.check("Example drivers", || {
@@ -87,6 +86,7 @@ pub fn full() -> Result<()> {
         println!("\n=== Example drivers that take longer");
         examples::build_and_show_long()
     });
+    run.command("Documentation", doc());
     run.command("Digests without fast-md5", without_fast_md5());
     let mut tests = test_programs::all();
     tests.env(FULL, "1");

@@ -90,20 +90,20 @@ fn pass_before(next: &NextImage) -> Result<Option<Statement>, Error> {
 /// the statement, because other processes cache and evict images too.
 fn move_to_end(is_main: bool, first: i64, stop: i64) -> Statement {
     const MOVE: &str = "UPDATE queue SET is_main = 1, uses = iif(is_main, max(uses - 1, 0), 0), \
-        place = place + ?3 + (SELECT max(place) FROM queue) WHERE is_main = ?1 AND place < ?2";
+        moves = is_main AND uses >= 2, \
+        place = place + ?3 + (SELECT max(place) FROM queue) WHERE is_main = ?1 AND moves = 1 AND place < ?2";
     let behind_the_end = 1i64.saturating_sub(first);
     statement(MOVE, [i64::from(is_main), stop, behind_the_end].map(Value::Integer).to_vec())
 }
 
 /// Moves the images that the queues pass before they evict one.
 fn pass(begins_with_main: bool) -> Result<(), Error> {
-    const UNUSED_SMALL: &str = "SELECT place FROM queue INDEXED BY queue_by_place \
-        WHERE is_main = 0 AND uses < ?1 ORDER BY place LIMIT 1";
-    const UNUSED_MAIN: &str = "SELECT place FROM queue INDEXED BY queue_by_use \
-        WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1";
+    /// The first image of a queue that is evicted.
+    const EVICTED: &str = "SELECT place FROM queue INDEXED BY queue_by_place \
+        WHERE is_main = ?1 AND moves = 0 ORDER BY place LIMIT 1";
     // If the main queue is empty, the small one is next although the main one is asked first.
     if !begins_with_main || is_empty(true)? {
-        let stop = first_integer(UNUSED_SMALL, vec![Value::Integer(USES_TO_MOVE.into())])?;
+        let stop = first_integer(EVICTED, vec![Value::Integer(0)])?;
         move_until(false, stop)?;
         if stop.is_some() {
             return Ok(());
@@ -111,7 +111,7 @@ fn pass(begins_with_main: bool) -> Result<(), Error> {
     }
     // After as many rounds as there can be uses, one is unused.
     for _ in 0..=MAX_USES {
-        let stop = first_integer(UNUSED_MAIN, Vec::new())?;
+        let stop = first_integer(EVICTED, vec![Value::Integer(1)])?;
         move_until(true, stop)?;
         if stop.is_some() {
             break;
@@ -129,8 +129,9 @@ fn is_empty(is_main: bool) -> Result<bool, Error> {
 fn move_until(is_main: bool, stop: Option<i64>) -> Result<(), Error> {
     const LAST: &str = "SELECT max(place) FROM queue";
     /// Where the queue begins, and where the images after the next [`MOVED_AT_ONCE`] begin.
-    const PLACES: &str = "SELECT (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1), \
-        (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND place < ?2 \
+    const PLACES: &str = "SELECT \
+        (SELECT min(place) FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND moves = 1), \
+        (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = ?1 AND moves = 1 AND place < ?2 \
             ORDER BY place LIMIT 1 OFFSET ?3)";
     let queue = || Value::Integer(is_main.into());
     // Images that go round are behind the present end.

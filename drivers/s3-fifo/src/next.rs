@@ -8,19 +8,14 @@ use image_cache_driver_sdk::prelude::*;
 
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
-const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, \
-        ghost.place, ghost.size, first_place, queue.place, queue.image_id, queue.size, uses, is_main \
-    FROM (SELECT *, iif(is_main_next, first_main, first_small) AS first_place, \
-            iif(is_main_next, \
-                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 1 AND uses = 0 ORDER BY place LIMIT 1), \
-                min(coalesce(small_0, small_1), coalesce(small_1, small_0))) AS next_place \
-        FROM (SELECT *, (main_bytes > ?1 OR small_bytes = 0) AND first_main IS NOT NULL AS is_main_next \
-            FROM (SELECT *, \
-                (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = 0 ORDER BY place LIMIT 1) AS first_small, \
-                (SELECT place FROM queue INDEXED BY queue_by_place WHERE is_main = 1 ORDER BY place LIMIT 1) AS first_main, \
-                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 0 ORDER BY place LIMIT 1) AS small_0, \
-                (SELECT place FROM queue INDEXED BY queue_by_use WHERE is_main = 0 AND uses = 1 ORDER BY place LIMIT 1) AS small_1 \
-                FROM state))) \
+const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, ghost.place, ghost.size, \
+        min(coalesce(moving, next_place), coalesce(next_place, moving)), \
+        queue.place, queue.image_id, queue.size, uses, is_main \
+    FROM (SELECT *, \
+            (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 0 ORDER BY place LIMIT 1) AS next_place, \
+            (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 1 ORDER BY place LIMIT 1) AS moving \
+        FROM (SELECT *, (main_bytes > ?1 OR small_bytes = 0) AND EXISTS (SELECT 1 FROM queue WHERE is_main = 1) AS is_main_next \
+            FROM state)) \
     LEFT JOIN queue ON queue.place = next_place \
     LEFT JOIN ghost ON ghost.place = \
         (SELECT place FROM ghost INDEXED BY ghost_by_place WHERE is_expected = 0 ORDER BY place LIMIT 1)";

@@ -7,14 +7,18 @@ use image_cache_driver_sdk::prelude::*;
 /// Images that are expected back at the same time, at most: those whose fetch failed would stay otherwise.
 const EXPECTED_BACK: i64 = 1000;
 
-/// Both queues; a larger place is nearer to the end of its queue. `uses` counts up to 3.
+/// Both queues; a larger place is nearer to the end of its queue. `uses` counts up to 3. `moves` is whether the image moves instead
+/// of being evicted when it is first: in the small queue after two uses, in the main queue after one. It is a column of its own, so
+/// that most uses do not change the index.
 const QUEUE: &str = "CREATE TABLE IF NOT EXISTS queue (\
     place INTEGER PRIMARY KEY, image_id TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, is_main INTEGER NOT NULL, \
-    uses INTEGER NOT NULL DEFAULT 0)";
+    uses INTEGER NOT NULL DEFAULT 0, moves INTEGER NOT NULL DEFAULT 0)";
 
-const BY_PLACE: &str = "CREATE INDEX IF NOT EXISTS queue_by_place ON queue (is_main, place)";
+const BY_PLACE: &str = "CREATE INDEX IF NOT EXISTS queue_by_place ON queue (is_main, moves, place)";
 
-const BY_USE: &str = "CREATE INDEX IF NOT EXISTS queue_by_use ON queue (is_main, uses, place)";
+const MOVES: &str = "CREATE TRIGGER IF NOT EXISTS note_moves AFTER UPDATE OF uses ON queue \
+    WHEN new.moves <> (new.uses + new.is_main >= 2) BEGIN \
+    UPDATE queue SET moves = 1 - new.moves WHERE place = new.place; END";
 
 /// Evicted images. One that was asked for again is expected back: it stays until it is cached, and its size does not count.
 const GHOST: &str = "CREATE TABLE IF NOT EXISTS ghost (\
@@ -93,15 +97,22 @@ const SHARE: &str = "UPDATE state SET small_share = ?1 WHERE small_share <> ?1";
 pub fn prepare(shares: &Shares) -> Result<(), Error> {
     const READY: &str = "SELECT small_share FROM state WHERE NOT EXISTS \
         (SELECT 1 FROM images WHERE image_id NOT IN (SELECT image_id FROM queue))";
-    // If a table is missing, this fails.
+    // If a table or a column is missing, these fail.
+    let has_queue = rows("SELECT moves FROM queue LIMIT 0", Vec::new()).is_ok();
     let ready = rows(READY, Vec::new()).unwrap_or_default();
-    if ready == [vec![integer(shares.small)]] {
+    if has_queue && ready == [vec![integer(shares.small)]] {
         return Ok(());
+    }
+    if !has_queue {
+        // The queue of an earlier version of this driver is made anew from the records.
+        for text in ["DROP TABLE IF EXISTS queue", "DROP TABLE IF EXISTS state"] {
+            sql::execute(&statement(text, Vec::new()))?;
+        }
     }
     for text in [
         QUEUE,
         BY_PLACE,
-        BY_USE,
+        MOVES,
         GHOST,
         GHOST_BY_PLACE,
         STATE,
@@ -125,7 +136,9 @@ pub fn prepare(shares: &Shares) -> Result<(), Error> {
 /// A page of a queue, after a place.
 pub fn page(is_main: bool, after: i64, limit: u32) -> Result<Vec<Entry>, Error> {
     const PAGE: &str = "SELECT place, image_id, size, uses FROM queue INDEXED BY queue_by_place \
-        WHERE is_main = ?1 AND place > ?2 ORDER BY place LIMIT ?3";
+            WHERE is_main = ?1 AND moves = 0 AND place > ?2 \
+        UNION ALL SELECT place, image_id, size, uses FROM queue INDEXED BY queue_by_place \
+            WHERE is_main = ?1 AND moves = 1 AND place > ?2 ORDER BY place LIMIT ?3";
     let parameters = [i64::from(is_main), after, limit.into()].map(Value::Integer).to_vec();
     Ok(rows(PAGE, parameters)?.into_iter().filter_map(entry).collect())
 }
