@@ -12,9 +12,7 @@ use environment::Environment;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The folder of the package.
-const PACKAGE: &str = "bindings/python";
+use wheel::PACKAGE;
 
 /// The profile of a wheel for users, without an option.
 const PROFILE: &str = "release";

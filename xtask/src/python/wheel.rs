@@ -1,12 +1,14 @@
 //! The wheel, with the licences of the crates in it.
 
-use super::PACKAGE;
 use super::environment::Environment;
 use super::licenses;
 use crate::command::{step, without_package_variables};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The folder of the package.
+pub const PACKAGE: &str = "bindings/python";
 
 /// How the name of the wheel ends: for the stable ABI of Python 3.11, and for glibc of any distribution that is not older than its
 /// number says.
