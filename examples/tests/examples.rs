@@ -140,12 +140,25 @@ fn large_objects_of_a_store_are_read_through_by_version() {
     }
     assert_eq!(scratch.cached().len(), 2);
 
+    let part = |location, start, end| {
+        scratch.run(program, &["cache", "images", location, "copy", start, end])
+    };
+    let image = scratch.read("copy");
+    assert_eq!(part("disk", "70", "2000070"), Ok(b"0 misses, 1 hits\n".to_vec()));
+    assert!(scratch.read("copy") == image[70..2_000_070], "from the cache");
+    let image = scratch.image("other", 6);
+    assert_eq!(part("other", "2000000", "9000000"), Ok(b"1 misses, 0 hits\n".to_vec()));
+    assert!(scratch.read("copy") == image[2_000_000..], "from the store");
+    assert!(part("other", "9000000", "9000001").is_err(), "the store refuses it");
+    let cached = scratch.cached().len();
+    assert_eq!(cached, 3, "a range with the last byte is read after the whole object");
+
     fs::write(scratch.path("images/small"), "a small object").expect("it can be written");
     assert_eq!(copy("small"), Ok(b"0 misses, 0 hits\n".to_vec()));
     assert_eq!(scratch.read("copy"), b"a small object");
     let error = copy("none").expect_err("there is none");
     assert!(error.contains("none not found"), "the store's own error: {error}");
-    assert_eq!(scratch.cached().len(), 2);
+    assert_eq!(scratch.cached().len(), cached);
 }
 
 /// A running program, which is ended when this is dropped.

@@ -1,10 +1,10 @@
 //! An `ObjectStore` that reads the large objects of another one through the cache.
 //!
 //! ```sh
-//! with-object-store CACHE STORE LOCATION COPY
+//! with-object-store CACHE STORE LOCATION COPY [START END]
 //! ```
 //!
-//! copies an object of the store, which is a folder here, and could be S3.
+//! copies an object of the store, or the bytes from START to END. The store is a folder here, and could be S3.
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
@@ -17,8 +17,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, Extensions, GetOptions, GetResult, GetResultPayload, ListResult,
-    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result as StoreResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result as StoreResult,
 };
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -26,6 +26,8 @@ use std::sync::Arc;
 use std::{env, fmt, io};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+
+const USAGE: &str = "usage: with-object-store CACHE STORE LOCATION COPY [START END]";
 
 /// Smaller objects are not worth a second copy.
 const SMALLEST: u64 = 1 << 20;
@@ -155,14 +157,18 @@ impl fmt::Display for CachedStore {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [directory, store, location, copy] = &arguments[..] else {
-        bail!("usage: with-object-store CACHE STORE LOCATION COPY");
+    let [directory, store, location, copy, range @ ..] = &arguments[..] else { bail!(USAGE) };
+    let range: Option<Range<u64>> = match range {
+        [] => None,
+        [start, end] => Some(start.parse()?..end.parse()?),
+        _ => bail!(USAGE),
     };
     let config = Config::builder(directory).max_size(50 << 30).build()?;
     let cache = AsyncImageCache::open(config).await?;
     let store = Arc::new(LocalFileSystem::new_with_prefix(store)?);
     let store = CachedStore { store, cache: cache.clone() };
-    let mut chunks = store.get(&Path::parse(location)?).await?.into_stream();
+    let options = GetOptions::new().with_range(range);
+    let mut chunks = store.get_opts(&Path::parse(location)?, options).await?.into_stream();
     let mut copy = File::create(copy).await?;
     while let Some(chunk) = chunks.try_next().await? {
         copy.write_all(&chunk).await?;
