@@ -49,7 +49,6 @@ pub unsafe extern "C" fn imgcache_get_or_fetch(
 ///
 /// The other arguments are those of imgcache_get_or_fetch().
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "those of imgcache_get_or_fetch(), and a range")]
 pub unsafe extern "C" fn imgcache_get_or_fetch_range(
     cache: *mut Cache,
     id: *const c_char,

@@ -23,8 +23,8 @@ fn main() -> Result<()> {
         let cache = &cache;
         let threads = copies.iter().map(|copy| scope.spawn(move || serve(cache, image, copy)));
         let threads: Vec<_> = threads.collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|served| served.unwrap_or_else(|_| Err(anyhow!("a thread panicked")))).collect()
+        let panicked = || anyhow!("a thread panicked");
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| panicked())?)
     });
     // The library evicts nothing by itself.
     cache.prune()?;
