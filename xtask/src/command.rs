@@ -26,14 +26,18 @@ pub fn step(name: &str, mut command: Command) -> Result<()> {
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
-    // `cargo run` sets variables about the package of xtask. Some build scripts run again if these change, so a build by xtask
-    // and a manual build would alternately invalidate each other.
+    without_package_variables(&mut command);
+    command
+}
+
+/// Removes the variables about the package of xtask, which `cargo run` sets. Some build scripts run again if these change, so a build
+/// by xtask and a manual build would alternately invalidate each other.
+pub fn without_package_variables(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(is_of_package) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// What cargo prints with these arguments.

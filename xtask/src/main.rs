@@ -54,7 +54,8 @@ usage: cargo xtask COMMAND
   plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
   c-library    build libimage_cache, and install it with its header and the file for pkg-config: [PREFIX] [--profile NAME];
                the default is target/c
-  python       build the wheel of the Python package, and test it in clean environments, also against Glance
+  python       build the wheel of the Python package, and test it in clean environments, also against Glance;
+               --wheel [--profile NAME] only builds it, in the profile release by default, into target/python/wheels
   msrv         check that the minimum Rust version in Cargo.toml (`rust-version`) compiles the workspace
   structure    show import cycles, type names that are defined more than once, and lines of code;
                --check fails if any of them is not allowed";
@@ -89,7 +90,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["package"] => package::run(),
         ["plots"] => plots::run(),
         ["c-library", rest @ ..] => c_library::run(rest),
-        ["python"] => python::run(),
+        ["python", rest @ ..] => python::run(rest),
         ["msrv"] => optional::msrv(),
         ["structure"] => structure::show(),
         ["structure", "--check"] => structure::check(),

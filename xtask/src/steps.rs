@@ -96,7 +96,7 @@ pub fn full() -> Result<()> {
         vec![Series::new("the tests", vec![tests])],
     );
     run.check("Packages", package::run);
-    run.check("Python package", python::run);
+    run.check("Python package", || python::run(&[]));
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
     run.finish()
 }

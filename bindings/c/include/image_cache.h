@@ -402,6 +402,18 @@ int imgcache_open(const char *directory,
 int imgcache_open_file(const char *path, struct imgcache_cache **cache);
 
 /**
+ * Replaces the options of an open cache: its limits, the free space that it leaves, the delay of hits, the verification of reads, or
+ * the driver. Reads and fetches go on meanwhile. It also applies to the handles of imgcache_for_tenant(), but not to a cache that was
+ * opened separately.
+ *
+ * options: all of them, as for imgcache_open(): an option that is not there gets its default. The directory and the path of the
+ * database cannot change. If a value is not accepted, or the driver cannot be loaded, nothing changes.
+ * A smaller size evicts nothing by itself: call imgcache_prune().
+ */
+int imgcache_reconfigure(struct imgcache_cache *cache,
+                         const char *options);
+
+/**
  * A further handle of the same cache, whose reads and fetches are those of this tenant: 1 to 128 bytes without control
  * characters. A driver can have a policy for tenants. Close both handles.
  */
@@ -419,6 +431,48 @@ int imgcache_close(struct imgcache_cache **cache);
  * A word for a code, for logs: "not-cached". "ok" for a number of at least 0, "unknown" for a code of a later version.
  */
 const char *imgcache_error_name(int64_t error);
+
+/**
+ * Opens an image through the cache: the cached image; or the running fetch of it, in this or another process; or the source, which
+ * then fills the cache while it is read. If many readers open an uncached image at once, its source is read once. The reader
+ * ends only after a complete, verified image; if the cache fails, it still gets the image.
+ *
+ * expected_size: bytes of the image; below 0 if it is not known.
+ * expected_digests: "md5:", "sha256:" or "sha512:" and hexadecimal digits; several are separated by commas. NULL if none is known.
+ * source: closed exactly once, also if this call fails.
+ */
+int imgcache_get_or_fetch(struct imgcache_cache *cache,
+                          const char *id,
+                          int64_t expected_size,
+                          const char *expected_digests,
+                          struct imgcache_source source,
+                          struct imgcache_reader **reader);
+
+/**
+ * Opens a range of an image through the cache, from this offset and with at most this length; the size of the image limits both.
+ * The reader gets bytes as soon as they have arrived; the source is fetched from its beginning, also for a small range.
+ *
+ * A range of a running fetch is not verified yet, unless it has the last byte of the image. The reader has no source of its own: if
+ * the cache fails during the fetch, it returns an error. IMGCACHE_ERROR_NOT_CACHED if the image cannot be cached now, because the
+ * driver refuses it, there is no room, or the cached image is not the expected one: read the range from the store itself.
+ *
+ * The other arguments are those of imgcache_get_or_fetch().
+ */
+int imgcache_get_or_fetch_range(struct imgcache_cache *cache,
+                                const char *id,
+                                uint64_t offset,
+                                uint64_t length,
+                                int64_t expected_size,
+                                const char *expected_digests,
+                                struct imgcache_source source,
+                                struct imgcache_reader **reader);
+
+/**
+ * Opens an image that is cached or being fetched, without a source. IMGCACHE_ERROR_NOT_CACHED if it is neither.
+ */
+int imgcache_follow(struct imgcache_cache *cache,
+                    const char *id,
+                    struct imgcache_reader **reader);
 
 /**
  * 1 if the image is cached, complete and verified; 0 if not.
@@ -569,29 +623,6 @@ int imgcache_open_range(struct imgcache_cache *cache,
                         uint64_t offset,
                         uint64_t length,
                         struct imgcache_reader **reader);
-
-/**
- * Opens an image through the cache: the cached image; or the running fetch of it, in this or another process; or the source, which
- * then fills the cache while it is read. If many readers open an uncached image at once, its source is read once. The reader
- * ends only after a complete, verified image; if the cache fails, it still gets the image.
- *
- * expected_size: bytes of the image; below 0 if it is not known.
- * expected_digests: "md5:", "sha256:" or "sha512:" and hexadecimal digits; several are separated by commas. NULL if none is known.
- * source: closed exactly once, also if this call fails.
- */
-int imgcache_get_or_fetch(struct imgcache_cache *cache,
-                          const char *id,
-                          int64_t expected_size,
-                          const char *expected_digests,
-                          struct imgcache_source source,
-                          struct imgcache_reader **reader);
-
-/**
- * Opens an image that is cached or being fetched, without a source. IMGCACHE_ERROR_NOT_CACHED if it is neither.
- */
-int imgcache_follow(struct imgcache_cache *cache,
-                    const char *id,
-                    struct imgcache_reader **reader);
 
 /**
  * Reads the next bytes into the buffer, at most length, and returns their number; 0 at the end, or if length is 0. Fewer bytes

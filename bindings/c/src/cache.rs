@@ -124,6 +124,29 @@ pub unsafe extern "C" fn imgcache_open_file(path: *const c_char, cache: *mut *mu
     })
 }
 
+/// Replaces the options of an open cache: its limits, the free space that it leaves, the delay of hits, the verification of reads, or
+/// the driver. Reads and fetches go on meanwhile. It also applies to the handles of imgcache_for_tenant(), but not to a cache that was
+/// opened separately.
+///
+/// options: all of them, as for imgcache_open(): an option that is not there gets its default. The directory and the path of the
+/// database cannot change. If a value is not accepted, or the driver cannot be loaded, nothing changes.
+/// A smaller size evicts nothing by itself: call imgcache_prune().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn imgcache_reconfigure(cache: *mut Cache, options: *const c_char) -> c_int {
+    // SAFETY: the header states the rules.
+    status(|| unsafe {
+        with_cache(cache, |cache| {
+            let directory = cache.config().dir.clone();
+            let layers = ConfigLayers::new()
+                .flag("the open cache", ConfigOption::Dir, directory.as_os_str())
+                .toml(text(options, "options")?, Path::new("options"));
+            let new = layers.build().map_err(Error::from)?;
+            cache.reconfigure(|_| new.to_builder())?;
+            Ok(())
+        })
+    })
+}
+
 /// A further handle of the same cache, whose reads and fetches are those of this tenant: 1 to 128 bytes without control
 /// characters. A driver can have a policy for tenants. Close both handles.
 #[unsafe(no_mangle)]

@@ -18,6 +18,7 @@ mod cache;
 mod error;
 mod expected;
 mod failure;
+mod fetching;
 mod handle;
 mod images;
 mod last_error;
@@ -35,8 +36,12 @@ mod version;
 mod writer;
 
 pub use adding::{imgcache_add, imgcache_add_fd};
-pub use cache::{Cache, imgcache_close, imgcache_for_tenant, imgcache_open, imgcache_open_file};
+pub use cache::{
+    Cache, imgcache_close, imgcache_for_tenant, imgcache_open, imgcache_open_file,
+    imgcache_reconfigure,
+};
 pub use error::{ErrorCode, imgcache_error_name};
+pub use fetching::{imgcache_follow, imgcache_get_or_fetch, imgcache_get_or_fetch_range};
 pub use images::{
     ImageRecord, Visit, imgcache_delete, imgcache_delete_all, imgcache_hit_count,
     imgcache_image_size, imgcache_is_being_cached, imgcache_is_cached, imgcache_list, imgcache_pin,
@@ -53,8 +58,8 @@ pub use queue::{
     VisitId, imgcache_dequeue, imgcache_is_queued, imgcache_list_queue, imgcache_queue,
 };
 pub use reader::{
-    Reader, imgcache_follow, imgcache_get_or_fetch, imgcache_open_cached, imgcache_open_range,
-    imgcache_outcome_of, imgcache_read, imgcache_reader_close, imgcache_seek, imgcache_size,
+    Reader, imgcache_open_cached, imgcache_open_range, imgcache_outcome_of, imgcache_read,
+    imgcache_reader_close, imgcache_seek, imgcache_size,
 };
 pub use source::{Source, imgcache_set_source_error};
 pub use status::{Status, imgcache_driver, imgcache_get_status};

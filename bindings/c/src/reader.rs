@@ -1,15 +1,16 @@
-//! Readers: of cached images, of running fetches, and of sources through the cache.
+//! Readers: what C does with them, and those of cached images.
 
 use crate::boundary::{number, signed, small_number, status};
-use crate::cache::{Cache, with_image, with_new_image};
+use crate::cache::{Cache, with_image};
 use crate::error::ErrorCode;
 use crate::failure::{Failure, Result};
 use crate::handle::{Handle, Place, Poison, take, with};
 use crate::outcome::{OutcomeCode, outcome_code};
-use crate::source::{OwnedSource, Source, ssize_t};
+use crate::source::ssize_t;
 use image_cache::{CachedReader, FetchReader};
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// Most bytes that one call reads.
@@ -32,7 +33,8 @@ struct ReaderState {
 
 enum Stream {
     Cached(Box<CachedReader>),
-    Fetch(Box<FetchReader>),
+    /// A range of an image that may be being fetched; the size of the image limits it.
+    Fetch(Box<FetchReader>, Range<u64>),
 }
 
 impl Handle for Reader {
@@ -44,6 +46,11 @@ impl Handle for Reader {
 }
 
 impl Reader {
+    /// A reader of a cached image, a running fetch or a source.
+    pub(crate) fn of_fetch(id: &str, reader: FetchReader, range: Range<u64>) -> Reader {
+        Reader::new(id, Stream::Fetch(Box::new(reader), range), true)
+    }
+
     fn new(id: &str, stream: Stream, has_source: bool) -> Reader {
         let state = ReaderState { id: id.to_owned(), stream, has_source, failed: None };
         Reader { state: Mutex::new(state), poison: Poison::default() }
@@ -68,7 +75,7 @@ impl ReaderState {
         self.check()?;
         let read = match &mut self.stream {
             Stream::Cached(reader) => reader.read(buffer),
-            Stream::Fetch(reader) => reader.read(buffer),
+            Stream::Fetch(reader, _) => reader.read(buffer),
         };
         read.map_err(|error| {
             let failure = Failure::of_reader(&self.id, &error, self.has_source);
@@ -89,7 +96,9 @@ impl ReaderState {
     fn size(&self) -> Result<u64> {
         let size = match &self.stream {
             Stream::Cached(reader) => Some(reader.size()),
-            Stream::Fetch(reader) => reader.image_size(),
+            Stream::Fetch(reader, range) => {
+                reader.image_size().map(|size| range.end.min(size).saturating_sub(range.start))
+            }
         };
         size.ok_or_else(|| {
             let text = format!("the size of image {} is not known before its end", self.id);
@@ -110,7 +119,7 @@ impl ReaderState {
     fn outcome(&self) -> OutcomeCode {
         match &self.stream {
             Stream::Cached(_) => OutcomeCode::AlreadyCached,
-            Stream::Fetch(reader) => reader.outcome().map_or(OutcomeCode::Pending, outcome_code),
+            Stream::Fetch(reader, _) => reader.outcome().map_or(OutcomeCode::Pending, outcome_code),
         }
     }
 }
@@ -143,56 +152,6 @@ pub unsafe extern "C" fn imgcache_open_range(
             let opened = cache.open_range(id, offset..offset.saturating_add(length))?;
             let reader = opened.ok_or_else(|| Failure::not_cached(id))?;
             Ok(Reader::new(id, Stream::Cached(Box::new(reader)), false))
-        })?;
-        place.give(reader);
-        Ok(())
-    })
-}
-
-/// Opens an image through the cache: the cached image; or the running fetch of it, in this or another process; or the source, which
-/// then fills the cache while it is read. If many readers open an uncached image at once, its source is read once. The reader
-/// ends only after a complete, verified image; if the cache fails, it still gets the image.
-///
-/// expected_size: bytes of the image; below 0 if it is not known.
-/// expected_digests: "md5:", "sha256:" or "sha512:" and hexadecimal digits; several are separated by commas. NULL if none is known.
-/// source: closed exactly once, also if this call fails.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_get_or_fetch(
-    cache: *mut Cache,
-    id: *const c_char,
-    expected_size: i64,
-    expected_digests: *const c_char,
-    source: Source,
-    reader: *mut *mut Reader,
-) -> c_int {
-    // SAFETY: the header states the rules.
-    status(|| unsafe {
-        let source = OwnedSource::new(source);
-        let place = Place::new(reader)?;
-        let reader = with_new_image(cache, id, (expected_size, expected_digests), |new| {
-            let source = source.of_image(new.image.clone())?;
-            let id = &new.image.id;
-            let reader = new.cache.get_or_fetch(id, new.expected, move || Ok(source))?;
-            Ok(Reader::new(id, Stream::Fetch(Box::new(reader)), true))
-        })?;
-        place.give(reader);
-        Ok(())
-    })
-}
-
-/// Opens an image that is cached or being fetched, without a source. IMGCACHE_ERROR_NOT_CACHED if it is neither.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_follow(
-    cache: *mut Cache,
-    id: *const c_char,
-    reader: *mut *mut Reader,
-) -> c_int {
-    // SAFETY: the header states the rules.
-    status(|| unsafe {
-        let place = Place::new(reader)?;
-        let reader = with_image(cache, id, |cache, id| {
-            let reader = cache.follow(id)?.ok_or_else(|| Failure::not_cached(id))?;
-            Ok(Reader::new(id, Stream::Fetch(Box::new(reader)), true))
         })?;
         place.give(reader);
         Ok(())

@@ -6,7 +6,7 @@ mod install;
 #[path = "c_programs/program.rs"]
 mod program;
 
-use program::{Program, installed, skip, valgrind};
+use program::{Program, compiled, installed, skip, valgrind};
 use std::fs;
 use std::process::Command;
 
@@ -75,6 +75,28 @@ fn the_example_has_at_most_thirty_lines_and_is_the_one_of_the_book() {
     let page = fs::read_to_string(package.join("../../docs/embedding-c.md")).expect("it exists");
     assert!(example.lines().count() <= 30, "{} lines", example.lines().count());
     assert!(page.contains(&format!("```c\n{example}```\n")), "the page shows another program");
+}
+
+#[test]
+fn the_commands_of_the_book_compile_and_run_the_example() {
+    if Command::new("pkg-config").arg("--version").output().is_err() {
+        return skip("pkg-config is not installed");
+    }
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(package.join("../../docs/embedding-c.md")).expect("it exists");
+    let (_, commands) = page.split_once("```sh\nexport ").expect("it has the commands");
+    let (commands, _) = commands.split_once("```").expect("they end");
+    let checkout = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| checkout.path().join(name);
+    fs::create_dir(path("target")).expect("it can be made");
+    std::os::unix::fs::symlink(installed(), path("target/c")).expect("a link");
+    fs::copy(package.join("examples/read_through.c"), path("read_through.c")).expect("a copy");
+    let mut shell = Command::new("sh");
+    shell.args(["-eu", "-c"]).arg(format!("export {commands}")).env("CACHE_DIRECTORY", compiled());
+    let output = shell.current_dir(checkout.path()).output().expect("there is a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| fs::read(path(name)).expect("it is there");
+    assert!(read("cache/disk") == read("disk.img"), "it is cached");
 }
 
 #[test]

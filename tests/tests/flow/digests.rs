@@ -74,6 +74,23 @@ fn named_by(error: &io::Error, image: &[u8]) -> ChecksumAlgorithm {
     named(Error::of_io(error).expect("an error of the cache"), image)
 }
 
+/// Asserts that a reader that expects these algorithms, one of them with a wrong digest, gets all bytes except the last one, and an
+/// error that names the wrong one.
+fn assert_last_byte_withheld(
+    cache: &ImageCache,
+    image: &[u8],
+    algorithms: &[ChecksumAlgorithm],
+    wrong: ChecksumAlgorithm,
+) -> Tested {
+    let expected = expecting(image, algorithms, &[wrong]);
+    let mut reader = cache.caching_reader("a", image, expected)?;
+    let (came, end) = read_until_error(&mut reader, 100_000);
+    let size = image.len();
+    assert!(came == image[..size - 1], "{} of {size} bytes, {algorithms:?}", came.len());
+    assert_eq!(named_by(&end.expect_err("it is refused"), image), wrong, "{algorithms:?}");
+    Ok(())
+}
+
 /// Asserts that nothing is cached, and that the refused image is in `invalid/`; removes it.
 fn assert_refused(temp: &TempCache, cache: &ImageCache, image: &[u8]) -> Tested {
     assert!(!cache.is_cached("a")? && !cache.is_being_cached("a")?);
@@ -106,11 +123,7 @@ fn one_wrong_checksum_of_several_withholds_the_last_byte(temp: &TempCache) -> Te
         let image = bytes(2, size);
         for set in sets() {
             for wrong in &set {
-                let expected = expecting(&image, &set, &[*wrong]);
-                let mut reader = cache.caching_reader("a", &image[..], expected)?;
-                let (came, end) = read_until_error(&mut reader, 100_000);
-                assert!(came == image[..size - 1], "{} of {size} bytes, {set:?}", came.len());
-                assert_eq!(named_by(&end.expect_err("it is refused"), &image), *wrong, "{set:?}");
+                assert_last_byte_withheld(&cache, &image, &set, *wrong)?;
                 assert_refused(temp, &cache, &image)?;
             }
         }
@@ -142,11 +155,7 @@ fn a_read_that_bypasses_the_cache_verifies_every_algorithm(temp: &TempCache) -> 
             assert!(read_all(&mut reader)? == image);
             assert_eq!(reader.outcome(), Some(&Outcome::AlreadyCached));
             for wrong in &set {
-                let expected = expecting(&image, &set, &[*wrong]);
-                let mut reader = cache.caching_reader("a", &image[..], expected)?;
-                let (came, end) = read_until_error(&mut reader, 100_000);
-                assert!(came == image[..size - 1], "{} of {size} bytes, {set:?}", came.len());
-                assert_eq!(named_by(&end.expect_err("it is refused"), &image), *wrong, "{set:?}");
+                assert_last_byte_withheld(&cache, &image, &set, *wrong)?;
             }
         }
         assert!(serve(&cache, "a")? == image, "the cached image stays");

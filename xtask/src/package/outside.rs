@@ -14,6 +14,9 @@ const PROJECT: &str = "tests/standalone";
 const FILES: [&str; 5] =
     ["Cargo.toml", "reader/Cargo.toml", "reader/src/main.rs", "all/Cargo.toml", "all/src/lib.rs"];
 
+/// The program of the book's page "Embedding", and its place in the project: its readers have only the packages as well.
+const QUICK_START: [&str; 2] = ["examples/src/bin/quick-start.rs", "reader/src/bin/quick-start.rs"];
+
 /// Only the vendored crates can be used, and nothing from a network.
 const CONFIGURATION: &str = "[source.crates-io]\nreplace-with = \"vendored\"\n\n\
     [source.vendored]\ndirectory = \"../vendor\"\n\n[net]\noffline = true\n";
@@ -27,6 +30,9 @@ pub fn build_and_run(root: &Path, folder: &Path, sources: &Path) -> Result<()> {
         fs::create_dir_all(to.parent().unwrap_or(&project))?;
         copy(&root.join(PROJECT).join(file), &to)?;
     }
+    let [from, to] = QUICK_START.map(Path::new);
+    fs::create_dir(project.join("reader/src/bin"))?;
+    copy(&root.join(from), &project.join(to))?;
     fs::create_dir(project.join(".cargo"))?;
     write(&project.join(".cargo/config.toml"), CONFIGURATION.as_bytes())?;
     let outside = Outside { folder, project: &project };
@@ -45,7 +51,25 @@ pub fn build_and_run(root: &Path, folder: &Path, sources: &Path) -> Result<()> {
     reader.env_clear().env("XDG_CACHE_HOME", scratch.path().join("compiled"));
     reader.arg(scratch.path().join("cache"));
     step("Program from the packages", reader)?;
+    run_quick_start(&folder.join("target/debug/quick-start"), scratch.path())?;
     println!("--- {} of {} crates are ours", PUBLISHED.len(), sources.read_dir()?.count());
+    Ok(())
+}
+
+/// Reads a file through the cache, and then from it.
+fn run_quick_start(program: &Path, scratch: &Path) -> Result<()> {
+    let (file, image) = (scratch.join("disk.img"), [7; 100_000]);
+    write(&file, &image)?;
+    for time in ["first", "second"] {
+        let mut program = Command::new(program);
+        program.env_clear().env("XDG_CACHE_HOME", scratch.join("compiled"));
+        let output = program.arg(scratch.join("quick-start")).arg(&file).output()?;
+        if !output.status.success() || output.stdout != image {
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("quick-start, the {time} time: {} bytes, {error}", output.stdout.len());
+        }
+    }
+    println!("--- The program of the book reads through");
     Ok(())
 }
 

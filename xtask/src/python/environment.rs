@@ -1,9 +1,10 @@
 //! Virtual environments of Python below `target/`.
 
 use anyhow::{Result, bail};
-use std::fs;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs, iter};
 
 /// A virtual environment.
 pub struct Environment {
@@ -45,10 +46,12 @@ impl Environment {
         python
     }
 
-    /// One of its programs.
+    /// One of its programs, which finds its other programs.
     pub fn program(&self, name: &str) -> Command {
-        let mut program = Command::new(self.home.join("bin").join(name));
+        let programs = self.home.join("bin");
+        let mut program = Command::new(programs.join(name));
         program.env_remove("PYTHONPATH").env("VIRTUAL_ENV", &self.home);
+        program.env("PATH", first_in_path(&programs));
         program
     }
 
@@ -57,6 +60,14 @@ impl Environment {
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         pip
     }
+}
+
+/// The variable PATH, with this folder before all others.
+fn first_in_path(folder: &Path) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = iter::once(folder.to_owned()).chain(env::split_paths(&path));
+    // Only a folder with a colon in its name cannot be in it.
+    env::join_paths(folders).unwrap_or(path)
 }
 
 /// Runs a command; if it fails, the error is the end of its output.

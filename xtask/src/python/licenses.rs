@@ -28,9 +28,10 @@ pub fn write(path: &Path) -> Result<()> {
             continue;
         }
         let folder = PathBuf::from(text("manifest_path"));
-        let found = license_texts(folder.parent().unwrap_or(Path::new(".")))?;
-        let title = format!("{name} ({})", text("license"));
-        texts.entry(found).or_default().push(title);
+        for found in license_texts(folder.parent().unwrap_or(Path::new(".")))? {
+            let title = format!("{name} ({})", text("license"));
+            texts.entry(found).or_default().push(title);
+        }
     }
     let mut written = String::from("The licences of the libraries that this package contains.\n");
     for (text, mut crates) in texts {
@@ -48,7 +49,7 @@ fn name_and_version(line: &str) -> Option<&str> {
 }
 
 /// The texts of the licence files in a crate's folder.
-fn license_texts(folder: &Path) -> Result<String> {
+fn license_texts(folder: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
@@ -59,7 +60,10 @@ fn license_texts(folder: &Path) -> Result<String> {
     }
     files.sort();
     let texts: Vec<String> = files.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
-    Ok(texts.iter().map(|text| text.trim_end()).collect::<Vec<_>>().join("\n\n"))
+    if texts.is_empty() {
+        return Ok(vec!["These crates contain no text of their licence.".to_owned()]);
+    }
+    Ok(texts.iter().map(|text| text.trim_end().to_owned()).collect())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 18] = [
     "bindings/c",
     "bindings/python",
     "drivers/sdk",
@@ -21,6 +21,7 @@ const OTHERS: [&str; 17] = [
     "drivers/two-hit",
     "drivers/examples/expiry-rs",
     "drivers/examples/quota-rs",
+    "examples",
     "tests",
     "tests/guests/faulty",
     "tests/guests/hostile",

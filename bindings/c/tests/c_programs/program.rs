@@ -112,7 +112,7 @@ pub fn skip(why: &str) {
 }
 
 /// The folder for compiled drivers, which must be private.
-fn compiled() -> PathBuf {
+pub fn compiled() -> PathBuf {
     let folder = Path::new(SCRATCH).join("c-compiled");
     let _ = fs::DirBuilder::new().mode(0o700).create(&folder);
     folder

@@ -19,6 +19,14 @@ static void null_handles(void) {
     FAILS(imgcache_get_or_fetch(cache, "a", -1, NULL, source, no_place), bad, "place for the new reader");
     CHECK(memory.closes == 1);
     source = memory_source(&memory, "bytes");
+    FAILS(imgcache_get_or_fetch_range(none, "a", 0, 1, -1, NULL, source, &reader), bad, "the cache is NULL");
+    CHECK(memory.opens == 0 && memory.closes == 1);
+    source = memory_source(&memory, "bytes");
+    FAILS(imgcache_get_or_fetch_range(cache, "a", 0, 1, -1, "md5:1", source, &reader), bad, "32 hexadecimal digits");
+    CHECK(memory.opens == 0 && memory.closes == 1 && !reader);
+    FAILS(imgcache_reconfigure(none, ""), bad, "the cache is NULL");
+    FAILS(imgcache_reconfigure(cache, NULL), bad, "options is NULL");
+    source = memory_source(&memory, "bytes");
     FAILS(imgcache_add(none, "a", -1, NULL, source), bad, "the cache is NULL");
     CHECK(memory.closes == 1);
     FAILS(imgcache_add_fd(none, "a", -1, NULL, 0), bad, "the cache is NULL");
@@ -71,6 +79,18 @@ static void options(const char *directory) {
     CHECK(imgcache_error_errno() == ENOTDIR && !imgcache_error_is_retryable());
     FAILS(imgcache_open_file(NULL, &none), IMGCACHE_ERROR_INVALID_ARGUMENT, "path is NULL");
     FAILS(imgcache_open_file("/no/such/file", &none), IMGCACHE_ERROR_CONFIG, "/no/such/file");
+}
+
+static void other_options(void) {
+    imgcache_status before, after;
+    CHECK(imgcache_get_status(cache, &before) == 0);
+    FAILS(imgcache_reconfigure(cache, "image_cache_max_size = 1\nimage_cache_min_free = -1"),
+          IMGCACHE_ERROR_CONFIG, "options:2: image_cache_min_free");
+    FAILS(imgcache_reconfigure(cache, "image_cache_max_size = 1\nimage_cache_dir = '/elsewhere'"),
+          IMGCACHE_ERROR_CONFIG, "image_cache_dir");
+    FAILS(imgcache_reconfigure(cache, "image_cache_max_size = 1\nimage_cache_driver = 'no-such-driver'"),
+          IMGCACHE_ERROR_DRIVER, "no-such-driver");
+    CHECK(imgcache_get_status(cache, &after) == 0 && after.max_size == before.max_size && !after.is_fallback);
 }
 
 static void ids_and_digests(void) {
@@ -279,6 +299,7 @@ int main(int argc, char **argv) {
     options(argv[1]);
     CHECK(imgcache_open(argv[1], NULL, &cache) == 0 && cache);
     null_handles();
+    other_options();
     ids_and_digests();
     buffers_and_offsets();
     sources();

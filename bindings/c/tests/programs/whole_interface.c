@@ -22,6 +22,11 @@ static int see_id(void *context, const char *id) {
     return 0;
 }
 
+static ssize_t fails(void *context, void *buffer, size_t length) {
+    (void)context, (void)buffer, (void)length;
+    return -1;
+}
+
 int main(int argc, char **argv) {
     imgcache_cache *cache = NULL, *tenant = NULL;
     imgcache_reader *reader = NULL;
@@ -69,7 +74,31 @@ int main(int argc, char **argv) {
     CHECK(status.hits == 1 && status.misses == 4 && status.evictions == 1 && !status.is_fallback);
     imgcache_cleaned cleaned;
     CHECK(imgcache_clean(cache, -1, &cleaned) == 0 && cleaned.invalid == 1 && cleaned.bytes == 5);
+
+    /* A range of an image that is not cached: the whole image is fetched while both readers are open. */
+    imgcache_reader *whole = NULL;
+    imgcache_source source = memory_source(&memory, "a whole image");
+    CHECK(imgcache_get_or_fetch(cache, "r", 13, NULL, source, &whole) == 0);
+    imgcache_source not_needed = {NULL, NULL, fails, NULL};
+    CHECK(imgcache_get_or_fetch_range(cache, "r", 2, 5, -1, NULL, not_needed, &reader) == 0);
+    CHECK(imgcache_size(reader) == 5 && read_all(reader, text, 6) == 5 && memcmp(text, "whole", 5) == 0);
+    CHECK(imgcache_reader_close(&reader) == 0 && read_all(whole, text, 14) == 13);
+    CHECK(imgcache_reader_close(&whole) == 0 && memory.opens == 1 && memory.closes == 1);
+    CHECK(imgcache_get_or_fetch_range(cache, "r", 8, UINT64_MAX, -1, NULL, not_needed, &reader) == 0);
+    CHECK(imgcache_size(reader) == 5 && read_all(reader, text, 6) == 5 && memcmp(text, "image", 5) == 0);
+    CHECK(imgcache_reader_close(&reader) == 0);
+    /* It is not the expected image: only its reader could decide that the store is right. */
+    source = memory_source(&memory, "other");
+    FAILS(imgcache_get_or_fetch_range(cache, "r", 0, 1, 5, NULL, source, &reader), IMGCACHE_ERROR_NOT_CACHED,
+          "read the range from the store itself");
+    CHECK(memory.opens == 0 && memory.closes == 1 && imgcache_delete(cache, "r") == 1);
+
     CHECK(imgcache_flush(cache) == 0 && imgcache_reconcile(cache) == 0);
+    CHECK(imgcache_reconfigure(cache, "image_cache_max_size = 5\nimage_cache_driver = 'xattr'") == 0);
+    CHECK(imgcache_get_status(tenant, &status) == 0 && status.max_size == 5 && status.images == 2);
+    CHECK(imgcache_driver(cache, text, sizeof text) > 0 && strncmp(text, "xattr ", 6) == 0);
+    CHECK(imgcache_reconfigure(cache, "image_cache_max_size = 10") == 0);
+    CHECK(imgcache_driver(cache, text, sizeof text) > 0 && strncmp(text, "sqlite ", 7) == 0);
     CHECK(imgcache_delete(cache, "a") == 1 && imgcache_delete(cache, "a") == 0);
     CHECK(imgcache_delete_all(cache) == 1);
 
