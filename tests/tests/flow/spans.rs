@@ -1,0 +1,62 @@
+//! The spans of `tracing`, by which a program can see where the cache's time goes.
+
+use image_cache::{Expected, ImageCache};
+use image_cache_tests::{TempCache, Tested, bytes, fill, serve, with_both_drivers};
+use std::sync::{Arc, Mutex};
+use tracing::Level;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+with_both_drivers![operations_have_spans_with_image_and_driver];
+
+/// The lines of the spans that ended meanwhile, at this level.
+fn spans(level: Level, work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(Arc::clone(&log))
+        .finish();
+    tracing::subscriber::with_default(subscriber, work)?;
+    let text = String::from_utf8(log.lock().expect("no thread panics with it locked").clone())?;
+    Ok(text.lines().filter(|line| line.contains("close")).map(ToOwned::to_owned).collect())
+}
+
+fn has(spans: &[String], name: &str, fields: &[&str]) -> bool {
+    let is_it =
+        |line: &&String| line.contains(name) && fields.iter().all(|field| line.contains(field));
+    spans.iter().any(|line| is_it(&line))
+}
+
+fn use_all(temp: &TempCache) -> Tested {
+    let config = temp.config().max_size(0).build()?;
+    let cache = ImageCache::open(config)?;
+    fill(&cache, "verified", &bytes(1, 5000));
+    serve(&cache, "verified")?;
+    cache.verify("verified")?;
+    cache.open_for_read("verified")?.ok_or("it is cached")?.into_file()?;
+    assert_eq!(cache.prune()?.images, 1);
+    let source = &b"an image"[..];
+    std::io::copy(
+        &mut cache.caching_reader("fetched", source, Expected::nothing())?,
+        &mut std::io::sink(),
+    )?;
+    Ok(())
+}
+
+fn operations_have_spans_with_image_and_driver(temp: &TempCache) -> Tested {
+    let driver = format!("driver=\"{}\"", temp.driver());
+    let found = spans(Level::DEBUG, || use_all(temp))?;
+    assert!(has(&found, "open{", &["directory=", &driver]), "{found:#?}");
+    for image in ["image=verified", "image=fetched"] {
+        assert!(has(&found, "fill{", &[image, &driver]), "{image}: {found:#?}");
+    }
+    assert!(has(&found, "verify{", &["image=verified}"]), "{found:#?}");
+    assert!(has(&found, "verify{", &["image=verified start=0 end=5000"]), "{found:#?}");
+    assert!(has(&found, "evict{", &["image=verified", &driver]), "{found:#?}");
+    assert!(!has(&found, "read{", &[]), "one for each block is for the level trace");
+    assert!(has(&spans(Level::TRACE, || use_all(temp))?, "read{", &["image=verified"]));
+    let nothing = spans(Level::INFO, || use_all(temp))?;
+    assert!(nothing.is_empty(), "{nothing:#?}");
+    Ok(())
+}
