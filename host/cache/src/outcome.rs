@@ -92,7 +92,7 @@ impl fmt::Display for CacheFailure {
             CacheFailure::Unwritable(error) => write!(f, "cannot write to the cache: {error}"),
             CacheFailure::Unpublished(error) => write!(f, "cannot publish it: {error}"),
             CacheFailure::CachedUnreadable(error) => write!(f, "it cannot be read: {error}"),
-            CacheFailure::DriverFailed(error) => error.fmt(f),
+            CacheFailure::DriverFailed(error) => fmt::Display::fmt(error, f),
             CacheFailure::FetchFailed => f.write_str("the fetch failed"),
             CacheFailure::SharedFetchFailed => {
                 f.write_str("the cache failed during the shared fetch")

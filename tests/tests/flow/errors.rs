@@ -31,7 +31,7 @@ const ECONNRESET: i32 = 104;
 struct RequestFailed(#[source] io::Error);
 
 fn request_failed() -> io::Error {
-    io::Error::new(ErrorKind::Other, RequestFailed(io::Error::from_raw_os_error(ECONNRESET)))
+    io::Error::other(RequestFailed(io::Error::from_raw_os_error(ECONNRESET)))
 }
 
 /// The I/O errors among the causes of an error.

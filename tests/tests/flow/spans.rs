@@ -19,7 +19,7 @@ fn spans(level: Level, work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
         .finish();
     tracing::subscriber::with_default(subscriber, work)?;
     let text = String::from_utf8(log.lock().expect("no thread panics with it locked").clone())?;
-    Ok(text.lines().filter(|line| line.contains("close")).map(ToOwned::to_owned).collect())
+    Ok(text.lines().filter(|line| line.contains("close time.")).map(ToOwned::to_owned).collect())
 }
 
 fn has(spans: &[String], name: &str, fields: &[&str]) -> bool {

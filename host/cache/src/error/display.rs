@@ -8,9 +8,9 @@ use std::fmt;
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::InvalidImageId(error) => error.fmt(f),
-            Error::InvalidChecksum(error) => error.fmt(f),
-            Error::Config(error) => error.fmt(f),
+            Error::InvalidImageId(error) => fmt::Display::fmt(error, f),
+            Error::InvalidChecksum(error) => fmt::Display::fmt(error, f),
+            Error::Config(error) => fmt::Display::fmt(error, f),
             Error::Directory { operation, path, source } => {
                 write!(f, "cannot {operation} {}: {source}", path.display())
             }

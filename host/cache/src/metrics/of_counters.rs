@@ -42,7 +42,7 @@ impl Counters {
     /// ```
     pub fn metrics(&self) -> Vec<CacheMetric> {
         let counts =
-            COUNTS.iter().map(|(name, help, of)| CacheMetric::counter(name, help, of(self)));
+            COUNTS.iter().map(|&(name, help, of)| CacheMetric::counter(name, help, of(self)));
         let mut metrics: Vec<CacheMetric> = counts.collect();
         metrics.push(CacheMetric::gauge(
             "fills_in_flight",
@@ -64,9 +64,9 @@ impl Counters {
             let help = "Images that the driver named for eviction but that were not evicted: not_needed, too_young, beyond_half of the cache";
             CacheMetric::counter("victims_spared", help, count).with_label("reason", reason)
         };
-        let failures = |(reason, count): (&&'static str, &u64)| {
+        let failures = |(&reason, &count): (&&'static str, &u64)| {
             let help = "Fills that failed because of the cache, by the reason; a reason that never occurred is missing";
-            let metric = CacheMetric::counter("cache_failures_by_reason", help, *count);
+            let metric = CacheMetric::counter("cache_failures_by_reason", help, count);
             metric.with_label("reason", reason)
         };
         let mut metrics = vec![
