@@ -173,7 +173,8 @@ impl CachedReader {
     /// Reads verified bytes, at most those of one block.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
-            return self.file.read_at(buf, self.position);
+            let read = self.file.read_at(buf, self.position);
+            return read.map_err(|error| Error::image("read", &self.image_id)(error).into());
         };
         let number = usize::try_from(self.position / DIGEST_BLOCK).unwrap_or(usize::MAX);
         let start = usize::try_from(self.position % DIGEST_BLOCK).unwrap_or(0);

@@ -140,7 +140,8 @@ impl Follower {
         buf: &mut [u8],
     ) -> io::Result<FollowerPoll> {
         let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-        let count = bytes.read_at(&mut buf[..room], self.position)?;
+        let read = bytes.read_at(&mut buf[..room], self.position);
+        let count = read.map_err(|error| unreadable(&self.image_id, error))?;
         self.position += count as u64;
         Ok(FollowerPoll::Bytes(count))
     }
@@ -229,5 +230,13 @@ impl Follower {
             FollowedFile::Local(file) => file.try_fetch_next(self.position),
             FollowedFile::External(_) => Ok(false),
         }
+    }
+}
+
+/// The error of a reader that cannot read the growing file.
+fn unreadable(image_id: &ImageId, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::Truncated { image_id: image_id.clone() }.into(),
+        _ => Error::image("read", image_id)(error).into(),
     }
 }
