@@ -11,15 +11,15 @@ const MOST_CAUSES: usize = 16;
 
 /// The error of a source that several readers share, with the causes of the original. Its source is the shared error.
 #[derive(Debug, Clone)]
-struct SharedSource(Arc<io::Error>);
+struct SharedIoError(Arc<io::Error>);
 
-impl fmt::Display for SharedSource {
+impl fmt::Display for SharedIoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-impl StdError for SharedSource {
+impl StdError for SharedIoError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.0)
     }
@@ -55,7 +55,8 @@ impl Error {
         if let Some(error) = Error::of_io(error) {
             return io::Error::new(kind, error.clone());
         }
-        if let Some(shared) = error.get_ref().and_then(|inner| inner.downcast_ref::<SharedSource>())
+        if let Some(shared) =
+            error.get_ref().and_then(|inner| inner.downcast_ref::<SharedIoError>())
         {
             return io::Error::new(kind, shared.clone());
         }
@@ -65,7 +66,7 @@ impl Error {
         }
         let cause = error.source().map(|cause| copy_cause(cause, MOST_CAUSES));
         let copied = io::Error::new(kind, Copied { text, cause });
-        io::Error::new(kind, SharedSource(Arc::new(copied)))
+        io::Error::new(kind, SharedIoError(Arc::new(copied)))
     }
 }
 
