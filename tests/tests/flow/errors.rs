@@ -36,7 +36,7 @@ fn request_failed() -> io::Error {
 
 /// The I/O errors among the causes of an error.
 fn io_causes(error: &io::Error) -> Vec<&io::Error> {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.filter_map(|cause| cause.downcast_ref()).collect()
 }
 

@@ -71,7 +71,7 @@ impl Error {
         if let Some(error) = Error::of_io(error) {
             return error.is_retryable();
         }
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
         let causes = causes.take(MOST_CAUSES).filter_map(|cause| cause.downcast_ref());
         std::iter::once(error).chain(causes).any(is_transient)
     }

@@ -1,6 +1,6 @@
 //! The counters as a list of metrics.
 
-use super::{CacheMetric, Counters, DriverCalls, MetricKind};
+use super::{CacheMetric, Counters, DriverCalls};
 
 /// A counter: its name, its help text, and its value.
 type Row = (&'static str, &'static str, fn(&Counters) -> u64);
@@ -107,6 +107,7 @@ fn of_calls(calls: &[DriverCalls]) -> impl Iterator<Item = CacheMetric> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MetricKind;
     use std::collections::BTreeSet;
 
     #[test]
