@@ -2,23 +2,41 @@
 
 use image_cache::{Expected, ImageCache};
 use image_cache_tests::{TempCache, Tested, bytes, fill, serve, with_both_drivers};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 with_both_drivers![operations_have_spans_with_image_and_driver];
 
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no thread panics with it locked").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The lines of the spans that ended meanwhile, at this level.
 fn spans(level: Level, work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
-    let log = Arc::new(Mutex::new(Vec::new()));
+    let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_span_events(FmtSpan::CLOSE)
         .with_ansi(false)
-        .with_writer(Arc::clone(&log))
+        .with_writer({
+            let log = log.clone();
+            move || log.clone()
+        })
         .finish();
     tracing::subscriber::with_default(subscriber, work)?;
-    let text = String::from_utf8(log.lock().expect("no thread panics with it locked").clone())?;
+    let text = String::from_utf8(log.0.lock().expect("no thread panics with it locked").clone())?;
     Ok(text.lines().filter(|line| line.contains("close time.")).map(ToOwned::to_owned).collect())
 }
 
@@ -37,10 +55,7 @@ fn use_all(temp: &TempCache) -> Tested {
     cache.open_for_read("verified")?.ok_or("it is cached")?.into_file()?;
     assert_eq!(cache.prune()?.images, 1);
     let source = &b"an image"[..];
-    std::io::copy(
-        &mut cache.caching_reader("fetched", source, Expected::nothing())?,
-        &mut std::io::sink(),
-    )?;
+    io::copy(&mut cache.caching_reader("fetched", source, Expected::nothing())?, &mut io::sink())?;
     Ok(())
 }
 
