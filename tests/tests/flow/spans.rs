@@ -56,6 +56,7 @@ fn use_all(temp: &TempCache) -> Tested {
     assert_eq!(cache.prune()?.images, 1);
     let source = &b"an image"[..];
     io::copy(&mut cache.caching_reader("fetched", source, Expected::nothing())?, &mut io::sink())?;
+    cache.delete_all_cached_images()?;
     Ok(())
 }
 

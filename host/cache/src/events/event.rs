@@ -13,7 +13,7 @@ pub enum CacheEvent {
     /// An image was fetched or written, verified, and is cached now, with this record.
     Cached(CachedImage),
     /// An image is no longer cached: it was evicted, deleted or damaged; or another program replaced or removed its file, which was
-    /// noticed when the records were reconciled.
+    /// noticed when the records were reconciled. (The xattr driver keeps its records in the files, so it cannot notice that.)
     Removed {
         /// The image.
         image_id: ImageId,
