@@ -35,6 +35,9 @@ fn spans(level: Level, work: impl FnOnce() -> Tested) -> Tested<Vec<String>> {
             move || log.clone()
         })
         .finish();
+    // With a single subscriber, tracing asks only the thread that reaches a span first, which may be that of another test.
+    let _second =
+        tracing::Dispatch::new(tracing_subscriber::fmt().with_max_level(Level::ERROR).finish());
     tracing::subscriber::with_default(subscriber, work)?;
     let text = String::from_utf8(log.0.lock().expect("no thread panics with it locked").clone())?;
     Ok(text.lines().filter(|line| line.contains("close time.")).map(ToOwned::to_owned).collect())
