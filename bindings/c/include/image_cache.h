@@ -377,7 +377,9 @@ int imgcache_add(struct imgcache_cache *cache,
 
 /**
  * Reads an open file from its current offset to its end into the cache, and returns an imgcache_outcome. The file stays open; its
- * offset moves. If expected_size is below 0, the rest of a regular file is expected.
+ * offset moves. If expected_size is below 0, the rest of a regular file is expected. A block device, a pipe and a stream socket are
+ * accepted as well. Anything else, a file that was not opened for reading, and a pipe or socket with O_NONBLOCK are
+ * IMGCACHE_ERROR_INVALID_ARGUMENT.
  */
 int imgcache_add_fd(struct imgcache_cache *cache,
                     const char *id,

@@ -33,7 +33,9 @@ pub unsafe extern "C" fn imgcache_add(
 }
 
 /// Reads an open file from its current offset to its end into the cache, and returns an imgcache_outcome. The file stays open; its
-/// offset moves. If expected_size is below 0, the rest of a regular file is expected.
+/// offset moves. If expected_size is below 0, the rest of a regular file is expected. A block device, a pipe and a stream socket are
+/// accepted as well. Anything else, a file that was not opened for reading, and a pipe or socket with O_NONBLOCK are
+/// IMGCACHE_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_add_fd(
     cache: *mut Cache,
@@ -45,8 +47,8 @@ pub unsafe extern "C" fn imgcache_add_fd(
     // SAFETY: the header states the rules.
     small_number(|| unsafe {
         with_new_image(cache, id, (expected_size, expected_digests), |new| {
-            let mut file = duplicate(fd)?;
-            let outcome = new.cache.cache_image_file(&new.image.id, &mut file, new.expected)?;
+            let file = duplicate(fd)?;
+            let outcome = new.cache.cache_image_file(&new.image.id, file, new.expected)?;
             Ok(outcome_code(&outcome) as c_int)
         })
     })

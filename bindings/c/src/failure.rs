@@ -53,15 +53,15 @@ impl Failure {
             (_, false) => (ErrorCode::Io, format!("cannot read image {id}: {error}")),
         };
         let failure = Failure::new(code, text);
-        let is_retryable = failure.is_retryable || is_transient(error.kind());
+        let is_retryable = failure.is_retryable || Error::is_retryable_io(error);
         Failure { errno: error.raw_os_error().unwrap_or(0), is_retryable, ..failure }
     }
 
     fn of(error: &Error) -> Failure {
         let failure = Failure::new(code(error), error.to_string());
-        let Some(source) = system_error(error) else { return failure };
-        let is_retryable = failure.is_retryable || is_transient(source.kind());
-        Failure { errno: source.raw_os_error().unwrap_or(0), is_retryable, ..failure }
+        let is_retryable = failure.is_retryable || error.is_retryable();
+        let errno = error.io_error().and_then(io::Error::raw_os_error).unwrap_or(0);
+        Failure { errno, is_retryable, ..failure }
     }
 }
 
@@ -73,52 +73,30 @@ impl From<Error> for Failure {
 
 fn code(error: &Error) -> ErrorCode {
     match error {
-        Error::InvalidImageId(_) | Error::InvalidChecksum(_) => ErrorCode::InvalidArgument,
+        Error::InvalidImageId(_) | Error::InvalidChecksum(_) | Error::UnsuitableFile { .. } => {
+            ErrorCode::InvalidArgument
+        }
         Error::Config(_) => ErrorCode::Config,
+        Error::Deadlock { .. } => ErrorCode::Deadlock,
         Error::Image { source, .. } | Error::SourceFailed { source, .. }
             if source.kind() == ErrorKind::Deadlock =>
         {
             ErrorCode::Deadlock
         }
-        Error::Directory { .. } | Error::Image { .. } => ErrorCode::Io,
+        Error::SourceNotReady { .. } => ErrorCode::Again,
+        Error::Directory { .. } | Error::Image { .. } | Error::Truncated { .. } => ErrorCode::Io,
         Error::ChecksumMismatch { .. } => ErrorCode::DigestMismatch,
         Error::SizeMismatch { .. } => ErrorCode::SizeMismatch,
         Error::Corrupt { .. } => ErrorCode::Corrupt,
-        Error::SourceFailed { .. } | Error::WriterFailed { .. } => ErrorCode::Source,
+        Error::SourceFailed { .. }
+        | Error::FetchLost { .. }
+        | Error::Changed { .. }
+        | Error::ReaderFailed { .. }
+        | Error::WriterFailed { .. } => ErrorCode::Source,
         Error::Metadata { .. } | Error::Migration { .. } | Error::NoDriver { .. } => {
             ErrorCode::Driver
         }
         Error::InUse { .. } => ErrorCode::InUse,
         _ => ErrorCode::Other,
     }
-}
-
-/// The system's or the source's error inside.
-fn system_error(error: &Error) -> Option<&io::Error> {
-    match error {
-        Error::Directory { source, .. }
-        | Error::Image { source, .. }
-        | Error::SourceFailed { source, .. } => Some(source),
-        _ => None,
-    }
-}
-
-/// Whether a connection or a device may work again later.
-fn is_transient(kind: ErrorKind) -> bool {
-    use ErrorKind::*;
-    matches!(
-        kind,
-        WouldBlock
-            | Interrupted
-            | TimedOut
-            | ConnectionReset
-            | ConnectionAborted
-            | ConnectionRefused
-            | BrokenPipe
-            | UnexpectedEof
-            | HostUnreachable
-            | NetworkUnreachable
-            | NetworkDown
-            | ResourceBusy
-    )
 }

@@ -20,6 +20,7 @@ enum Detail {
     Text(String),
     Number(u64),
     Texts(Vec<String>),
+    Flag(bool),
 }
 
 impl Exception {
@@ -34,6 +35,12 @@ impl Exception {
 
     fn number(mut self, name: &'static str, value: u64) -> Exception {
         self.details.push((name, Detail::Number(value)));
+        self
+    }
+
+    /// Whether the same call may succeed later.
+    fn retryable(mut self, is_retryable: bool) -> Exception {
+        self.details.push(("retryable", Detail::Flag(is_retryable)));
         self
     }
 
@@ -57,6 +64,7 @@ impl Exception {
                 Detail::Text(text) => details.set_item(name, text)?,
                 Detail::Number(number) => details.set_item(name, number)?,
                 Detail::Texts(texts) => details.set_item(name, texts)?,
+                Detail::Flag(flag) => details.set_item(name, flag)?,
             }
         }
         class.call((self.message,), Some(&details))
@@ -88,9 +96,6 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::Corrupt { image_id, .. } => {
             Exception::new("Corrupt", error).text("image_id", image_id)
         }
-        Error::SourceFailed { image_id, .. } => {
-            Exception::new("FetchFailed", error).text("image_id", image_id)
-        }
         Error::Metadata { driver, .. } => {
             Exception::new("MetadataError", error).text("driver", driver)
         }
@@ -98,13 +103,37 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::NoDriver { configured, .. } => {
             Exception::new("NoDriver", error).text("driver", configured)
         }
-        _ => Exception::new("Error", error),
+        other => of_fetch(other),
     };
+    let made = made.retryable(error.is_retryable());
     match error.remedy() {
         Some(remedy) => made.text("remedy", remedy),
         None => made,
     }
     .into_python(py)
+}
+
+/// The exception for an error of a fetch or of its reader; `Error` for any other.
+fn of_fetch(error: &Error) -> Exception {
+    match error {
+        Error::SourceFailed { image_id, source } => {
+            Exception::new("FetchFailed", error).text("image_id", image_id).number_of(source)
+        }
+        Error::FetchLost { image_id, .. }
+        | Error::Changed { image_id }
+        | Error::Deadlock { image_id }
+        | Error::Truncated { image_id }
+        | Error::SourceNotReady { image_id, .. } => {
+            let kind = io::Error::from(error.clone()).kind();
+            Exception::new("FetchFailed", error)
+                .text("image_id", image_id)
+                .text("kind", format!("{kind:?}"))
+        }
+        Error::ReaderFailed { kind } => {
+            Exception::new("FetchFailed", error).text("kind", format!("{kind:?}"))
+        }
+        _ => Exception::new("Error", error),
+    }
 }
 
 /// The exception for an error of a reader or a writer of this image.
@@ -115,6 +144,7 @@ pub fn io_exception(py: Python<'_>, image_id: &str, error: &io::Error) -> PyErr 
             .text("image_id", image_id)
             .text("kind", format!("{:?}", error.kind()))
             .number_of(error)
+            .retryable(Error::is_retryable_io(error))
             .into_python(py),
     }
 }

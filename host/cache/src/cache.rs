@@ -3,6 +3,7 @@
 mod delete;
 mod directory_files;
 mod driver;
+mod file_source;
 mod inner;
 mod listing;
 mod lookup;
@@ -11,6 +12,7 @@ mod queue;
 mod ranges;
 mod reconfigure;
 mod small_reads;
+mod subscribe;
 mod verify;
 
 pub use driver::Explanation;
@@ -22,6 +24,7 @@ pub use verify::Verified;
 
 use crate::clean::Cleaned;
 use crate::error::{Error, Result};
+use crate::events::EventHub;
 use crate::fill::Fill;
 use crate::hits::HitLog;
 use crate::live_config::LiveConfig;
@@ -37,7 +40,6 @@ use crate::writer::ImageWriter;
 use image_cache_model::{Config, Expected, Requester};
 use image_cache_store::Directory;
 use image_cache_store::integrity::DigestStore;
-use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::ops::Range;
@@ -109,6 +111,9 @@ impl ImageCache {
     }
 
     fn open_inner(config: Config) -> Result<CacheInner> {
+        let span =
+            tracing::debug_span!("open", directory = %config.dir.display(), driver = config.driver);
+        let _span = span.entered();
         let live_config = Arc::new(LiveConfig::new(config));
         let config = live_config.get();
         let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
@@ -118,11 +123,12 @@ impl ImageCache {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let metrics = Arc::<CacheMetrics>::default();
+        let (metrics, events) = (Arc::<CacheMetrics>::default(), Arc::<EventHub>::default());
         let metadata = MetadataStore::open(
             Arc::clone(&live_config),
             Arc::clone(&directory),
             Arc::clone(&metrics),
+            Arc::clone(&events),
         )?;
         let metadata = Arc::new(metadata);
         let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
@@ -138,6 +144,7 @@ impl ImageCache {
             refusals: Refusals::default(),
             warnings,
             metrics,
+            events,
             #[cfg(feature = "tokio")]
             read_budget: crate::tokio::ReadBudget::default(),
             _in_use: in_use,
@@ -246,26 +253,6 @@ impl ImageCache {
     /// If the id is not valid. Any other reason why the image is not cached is the outcome.
     pub fn begin(&self, id: &str, expected: Expected) -> Result<ImageWriter> {
         Ok(ImageWriter::new(self.fill(id, expected)?))
-    }
-
-    /// Like [`cache_image`](Self::cache_image), from the current position of a file. If `expected` has no size, the rest of the
-    /// file is expected.
-    pub fn cache_image_file(
-        &self,
-        id: &str,
-        file: &mut File,
-        mut expected: Expected,
-    ) -> Result<Outcome> {
-        let id_checked = self.inner.image_id(id)?;
-        let metadata = file
-            .metadata()
-            .map_err(|source| Error::SourceFailed { image_id: id_checked.clone(), source })?;
-        if expected.size.is_none() && metadata.is_file() {
-            let position = io::Seek::stream_position(file)
-                .map_err(|source| Error::SourceFailed { image_id: id_checked, source })?;
-            expected.size = Some(metadata.len().saturating_sub(position));
-        }
-        self.cache_image(id, file, expected)
     }
 
     /// The image's bytes; `None` if it is not cached. A read to the end counts one hit.

@@ -8,7 +8,7 @@ mod publish;
 mod sink;
 
 use crate::cache::CacheInner;
-use crate::error::{Error, Result, check_digests, clone_io_error, verdict_error};
+use crate::error::{Error, Result, check_digests};
 use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::single_flight::{Completed, FetchEnd, Progress};
@@ -20,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
-use tracing::Span;
+use tracing::{Span, field};
 
 /// The bytes of a slow source are written after this time, even if they are few: another process may wait for them.
 const WRITE_AFTER: Duration = Duration::from_millis(500);
@@ -71,6 +71,9 @@ impl Fill {
             Ok(file) => {
                 fill.inner.metrics.counters().fills_running += 1;
                 fill.is_counted = true;
+                if !fill.span.is_disabled() {
+                    fill.span.record("driver", fill.inner.metadata.driver_name());
+                }
                 fill.admitted = Some(Instant::now());
                 fill.progress.set_file(Arc::clone(file.file()));
                 fill.sink = Sink::caching(file, &fill.expected);
@@ -92,7 +95,7 @@ impl Fill {
     ) -> Fill {
         Fill {
             inner,
-            span: tracing::debug_span!("fill", image = %image_id),
+            span: tracing::debug_span!("fill", image = %image_id, driver = field::Empty),
             image_id,
             received: 0,
             block: Vec::new(),
@@ -178,7 +181,7 @@ impl Fill {
         if let Sink::Caching(caching) = &mut self.sink {
             match caching.write(&self.inner, &block) {
                 Ok(()) => self.progress.set_written(caching.file.size()),
-                Err(error) => self.discard(&error),
+                Err(error) => self.discard(error),
             }
         }
         if let (Sink::Verifying(..), Some(pending)) = (&self.sink, &mut self.pending) {
@@ -272,7 +275,7 @@ impl Fill {
             self.inner.metrics.counters().source_failures += 1;
         }
         self.quarantine(&[]);
-        self.progress.end(FetchEnd::Failed(Arc::new(clone_io_error(error))));
+        self.progress.end(FetchEnd::Failed(Arc::new(Error::copy_io(error))));
     }
 
     /// The source returned other bytes than expected; `last` are the bytes that are not in the block.
@@ -285,7 +288,7 @@ impl Fill {
             _ => {}
         }
         self.quarantine(last);
-        self.progress.end(FetchEnd::Failed(Arc::new(verdict_error(&error))));
+        self.progress.end(FetchEnd::Failed(Arc::new(error.clone().into())));
         error
     }
 
@@ -295,8 +298,8 @@ impl Fill {
     }
 
     /// The cache has failed: removes the file, because it is useless and the disk may be full.
-    fn discard(&mut self, error: &io::Error) {
-        let failure = CacheFailure::Unwritable(error.to_string());
+    fn discard(&mut self, error: io::Error) {
+        let failure = CacheFailure::Unwritable(Arc::new(error));
         let outcome = self.inner.note_failure(&self.image_id, failure);
         self.end_count();
         self.sink.discard(outcome);

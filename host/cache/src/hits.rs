@@ -5,7 +5,7 @@ mod pending_hit;
 
 pub(crate) use pending_hit::PendingHit;
 
-use crate::error::Result;
+use crate::error::{DriverFailure, Result};
 use crate::metadata::{DriverBudget, MetadataStore};
 use atomic_micros::AtomicMicros;
 use image_cache_engine::OpenImage;
@@ -145,7 +145,8 @@ impl HitLog {
 
     fn write_all(&self, opened: Option<&OpenImage>) -> Result<()> {
         let Some(_writing) = self.writing.lock_until(|| self.metadata.end_of_call()) else {
-            return Err(self.metadata.in_use().error("record hits", "hits are being written"));
+            let reason = DriverFailure::HitsBeingWritten;
+            return Err(self.metadata.in_use().error("record hits", reason));
         };
         let budget = DriverBudget::of(0);
         loop {

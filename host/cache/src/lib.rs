@@ -59,6 +59,7 @@ mod cache;
 mod clean;
 mod delete;
 mod error;
+mod events;
 mod fill;
 mod hits;
 mod live_config;
@@ -82,7 +83,10 @@ mod writer;
 pub use cache::{Explanation, ImageCache, ImageList, Status, Verified, WholeImage};
 pub use clean::Cleaned;
 pub use delete::NotRemoved;
-pub use error::{Error, Result};
+pub use error::{
+    Damage, DriverFailure, Error, FetchLoss, MigrationFailure, Result, UnsuitableFile,
+};
+pub use events::{CacheEvent, Subscription};
 pub use image_cache_engine::{
     Bound, BuiltIn, CallError, Driver, DriverError, DriverMetric, Inspection, LoadError,
     MetricValue, Peak, inspect, time_to_compile,
@@ -101,11 +105,11 @@ pub use image_cache_model::{
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, Pin, PinnedImage, SmallFiles, names};
 pub use metadata::{DriverStatus, Fallback, LastFallback};
-pub use metrics::{Counters, DriverCalls};
+pub use metrics::{CacheMetric, Counters, DriverCalls, MetricKind, MetricNumber};
 pub use migrate::{Migrated, migrate};
 pub use outcome::{CacheFailure, Outcome};
 pub use prune::{EvictionCause, PlannedEviction, Pruned};
-pub use reading::CachedReader;
+pub use reading::{CachedFile, CachedReader};
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
 pub use tee::CachingReader;

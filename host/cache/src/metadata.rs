@@ -17,7 +17,8 @@ mod retry;
 mod sync_state;
 mod tick_timer;
 
-use crate::error::Result;
+use crate::error::{DriverFailure, Result};
+use crate::events::EventHub;
 use crate::live_config::LiveConfig;
 use crate::metrics::CacheMetrics;
 use breaker::Breaker;
@@ -62,6 +63,7 @@ pub(crate) struct MetadataStore {
     is_listening: AtomicBool,
     breaker: Breaker,
     metrics: Arc<CacheMetrics>,
+    events: Arc<EventHub>,
     timer: TickTimer,
     /// Whether records and directory are known to agree.
     pub sync: SyncState,
@@ -107,7 +109,7 @@ impl MetadataStore {
         }
         // A driver without records of the images would ignore the hits.
         if !self.sync.is_in_sync() {
-            return Err(self.in_use().error(operation, "the records must be repaired first"));
+            return Err(self.in_use().error(operation, DriverFailure::RecordsDirty));
         }
         self.call(operation, Idempotency::Never, budget, |d| d.record_hits_with(hits, opened))?;
         if is_listening {

@@ -1,5 +1,10 @@
 //! The counters of a cache since it was opened.
 
+mod cache_metric;
+mod of_counters;
+
+pub use cache_metric::{CacheMetric, MetricKind, MetricNumber};
+
 use image_cache_store::sync::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,9 +1,9 @@
 //! Moves the records from one driver to another, through the driver interface.
 
-use crate::error::{Error, Result};
+use crate::error::{DriverFailure, Error, MigrationFailure, Result};
 use crate::metadata::{DriverBudget, MAX_ORPHAN_RECORDS, PAGE};
 use crate::reconcile::{adopted, agree, renewed};
-use image_cache_engine::{CallError, Driver};
+use image_cache_engine::Driver;
 use image_cache_model::{CachedImage, Config, ImageId};
 use image_cache_store::{Directory, FileInfo, OpenLock, names};
 use std::collections::BTreeMap;
@@ -53,29 +53,27 @@ pub struct Migrated {
 pub fn migrate(config: &Config, from: &str, to: &str, moved: impl FnMut(u64)) -> Result<Migrated> {
     let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
     let _alone = lock_exclusively(&directory)?;
-    let fault = |reason: String| Error::Migration { from: from.into(), to: to.into(), reason };
+    let fault = |reason| Error::Migration { from: from.into(), to: to.into(), reason };
     let load = |name: &str| {
         let driver = Driver::load(name, config, Arc::clone(&directory));
-        driver.map_err(|error| fault(error.to_string()))
+        driver.map_err(|error| fault(error.into()))
     };
     let (old, new) = (load(from)?, load(to)?);
     if old.name() == new.name() {
-        return Err(fault("that is one and the same driver".into()));
+        return Err(fault(MigrationFailure::SameDriver));
     }
     let mut migrated = Migrated::default();
     let files = directory.cached_files().and_then(|files| files.collect::<io::Result<Vec<_>>>());
     let files = files.map_err(Error::directory("read", directory.path_of("")))?;
     let recorded = all(&old, files.len())?;
     if recorded.is_empty() && !files.is_empty() {
-        return Err(fault(format!(
-            "{from} has no record of any image, although some are cached: name the driver that this cache used"
-        )));
+        return Err(fault(MigrationFailure::NoRecords { from: from.into() }));
     }
     let records = true_records(recorded, files, &mut migrated);
     write(&new, &records, moved)?;
     migrated.forgotten = forget_others(&new, &records)?;
     if let Some(difference) = difference(&records, &all(&new, records.len())?) {
-        return Err(fault(difference));
+        return Err(fault(MigrationFailure::Differs { difference }));
     }
     Ok(migrated)
 }
@@ -114,7 +112,7 @@ fn true_records(
 fn write(new: &Driver, records: &Records, mut moved: impl FnMut(u64)) -> Result<()> {
     let budget = DriverBudget::of(records.len() as u64);
     for (count, record) in (1..).zip(records.values()) {
-        let failed = |error| in_metadata("record an image", new, &error);
+        let failed = |error| in_metadata("record an image", new, error);
         budget.run(new, |new| new.record_cached(record, None)).map_err(failed)?;
         if count % u64::from(PAGE) == 0 {
             moved(count);
@@ -132,7 +130,7 @@ fn forget_others(new: &Driver, records: &Records) -> Result<u64> {
     for some in others.chunks(PAGE as usize) {
         budget
             .run(new, |new| new.forget(some))
-            .map_err(|error| in_metadata("forget images", new, &error))?;
+            .map_err(|error| in_metadata("forget images", new, error))?;
     }
     Ok(others.len() as u64)
 }
@@ -144,16 +142,14 @@ fn all(driver: &Driver, cached: usize) -> Result<Records> {
     loop {
         let after = records.last_key_value().map(|(id, _)| id);
         let page = budget.run(driver, |driver| driver.cached_images(after, PAGE));
-        let page = page.map_err(|error| in_metadata("list images", driver, &error))?;
+        let page = page.map_err(|error| in_metadata("list images", driver, error))?;
         if page.is_empty() {
             return Ok(records);
         }
         records.extend(page.into_iter().map(|record| (record.image_id.clone(), record)));
         if records.len() > cached + MAX_ORPHAN_RECORDS {
-            let (operation, driver) = ("end a list", driver.name().to_owned());
-            let reason =
-                format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
-            return Err(Error::Metadata { operation, driver, reason });
+            let reason = DriverFailure::EndlessList { most: MAX_ORPHAN_RECORDS };
+            return Err(in_metadata("end a list", driver, reason));
         }
     }
 }
@@ -165,7 +161,7 @@ fn difference(written: &Records, read: &Records) -> Option<String> {
     let differing: Vec<&ImageId> = wrong.map(|(id, _)| id).chain(more).collect();
     let first = *differing.first()?;
     Some(format!(
-        "the new records differ from what was written, in {} of {} records; the first is of image {first}: \
+        "in {} of {} records; the first is of image {first}: \
          {} was written, {} was read",
         differing.len(),
         written.len(),
@@ -178,6 +174,10 @@ fn words(record: Option<&CachedImage>) -> String {
     record.map_or_else(|| "no record".into(), |record| format!("{record:?}"))
 }
 
-fn in_metadata(operation: &'static str, driver: &Driver, error: &CallError) -> Error {
-    Error::Metadata { operation, driver: driver.name().to_owned(), reason: error.to_string() }
+fn in_metadata(
+    operation: &'static str,
+    driver: &Driver,
+    reason: impl Into<DriverFailure>,
+) -> Error {
+    Error::Metadata { operation, driver: driver.name().to_owned(), reason: reason.into() }
 }

@@ -1,11 +1,13 @@
 //! Reads of a cached image or a range of it, locked against eviction; each complete read counts one hit.
 
 mod block;
+mod cached_file;
 mod load_or_build;
 mod opening;
 mod quarantine;
 
 pub(crate) use block::read_block;
+pub use cached_file::CachedFile;
 pub(crate) use load_or_build::{Verifier, load_or_build_with_progress};
 pub(crate) use opening::open_locked;
 pub(crate) use quarantine::quarantine;
@@ -35,6 +37,7 @@ use std::{fmt, io};
 /// Every block of 1 MiB is verified before a byte of it is returned (unless `image_cache_verify_reads` is off). For a damaged
 /// image the error contains [`Error::Corrupt`], and the image is no longer cached. Reads of whole blocks, at multiples of 1 MiB
 /// into a buffer of at least 1 MiB, go directly into the caller's buffer; other reads use an internal buffer of one block.
+/// [`into_file`](Self::into_file) returns the file for `sendfile`.
 pub struct CachedReader {
     inner: Arc<CacheInner>,
     image_id: ImageId,
@@ -170,7 +173,8 @@ impl CachedReader {
     /// Reads verified bytes, at most those of one block.
     fn read_verified(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(Verifying { table, block, block_number }) = &mut self.verifying else {
-            return self.file.read_at(buf, self.position);
+            let read = self.file.read_at(buf, self.position);
+            return read.map_err(|error| Error::image("read", &self.image_id)(error).into());
         };
         let number = usize::try_from(self.position / DIGEST_BLOCK).unwrap_or(usize::MAX);
         let start = usize::try_from(self.position % DIGEST_BLOCK).unwrap_or(0);
@@ -224,13 +228,7 @@ impl CachedReader {
     /// Moves the position behind bytes that were read, and counts them.
     fn advance(&mut self, count: usize) -> io::Result<()> {
         if count == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!(
-                    "image {} was truncated on disk while it was read; delete it and fetch it again",
-                    self.image_id
-                ),
-            ));
+            return Err(Error::Truncated { image_id: self.image_id.clone() }.into());
         }
         self.position += count as u64;
         let metrics = &self.inner.metrics;

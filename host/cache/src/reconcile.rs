@@ -115,7 +115,7 @@ impl Reconciler<'_> {
 
     /// Checks again under the image's lock and repairs the record.
     fn repair(&self, id: &ImageId, budget: &DriverBudget) -> Result<Repair> {
-        let in_file = |source| Error::Image { operation: "examine", image_id: id.clone(), source };
+        let in_file = |source| Error::image("examine", id)(source);
         let _image = self.directory.lock_image(id).map_err(in_file)?;
         let file = self.directory.cached_file(id).map_err(in_file)?;
         let record = self.metadata.cached_image(id, budget)?;

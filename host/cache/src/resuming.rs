@@ -1,6 +1,6 @@
 //! A source that resumes after an interruption.
 
-use crate::error::is_retriable;
+use crate::error::Error;
 use std::io::{self, Read};
 
 /// Where a source must start, and why it must be opened again.
@@ -96,7 +96,7 @@ where
                     self.progress.note_received(count);
                     return Ok(count);
                 }
-                Err(error) if is_retriable(&error) => return Err(error),
+                Err(error) if Error::asks_to_read_again(&error) => return Err(error),
                 Err(error) => self.progress.note_break(Some(error)),
             }
             self.source = None;

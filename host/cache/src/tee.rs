@@ -1,7 +1,7 @@
 //! The tee reader: passes a source's bytes to its reader and to a fill, and withholds the last byte until the fill has verified
 //! the image.
 
-use crate::error::{Error, Result, is_retriable};
+use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
 use crate::withheld::{Withheld, readable};
@@ -89,7 +89,7 @@ impl<R: Read> Read for CachingReader<R> {
                 TeeState::Running(fill) => fill,
                 TeeState::Ended(_) => return Ok(self.release_last(buf)),
                 TeeState::Failed(kind) => {
-                    return Err(io::Error::new(*kind, "the stream has already failed"));
+                    return Err(Error::ReaderFailed { kind: *kind }.into());
                 }
             };
             // The withheld byte comes first, if the buffer has room for more.
@@ -99,7 +99,9 @@ impl<R: Read> Read for CachingReader<R> {
             let count = match read_checked(&mut self.source, room) {
                 Ok(0) => return self.end(buf),
                 Ok(count) => count,
-                Err(error) if is_retriable(&error) => return Err(error),
+                Err(error) if Error::asks_to_read_again(&error) => {
+                    return Err(Error::of_waiting_source(fill.image_id(), error));
+                }
                 Err(error) => return Err(self.fail(error)),
             };
             let last = room[count - 1];
@@ -147,5 +149,5 @@ pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
 
 fn source_failed(mut fill: Fill, source: io::Error) -> Error {
     fill.reject(&source);
-    Error::SourceFailed { image_id: fill.image_id().clone(), source }
+    Error::source_failed(fill.image_id())(source)
 }

@@ -6,6 +6,7 @@ mod background_fill;
 mod blocking;
 mod buffer;
 mod cached;
+mod events;
 mod fetching;
 mod off_runtime;
 mod pump;
@@ -308,7 +309,7 @@ impl AsyncImageCache {
                 Some(Ok(chunk)) => filling.push(chunk).await?,
                 Some(Err(source)) => {
                     filling.reject(&source).await;
-                    return Err(Error::SourceFailed { image_id: id.parse()?, source });
+                    return Err(Error::source_failed(&id.parse()?)(source));
                 }
                 None => return filling.finish().await,
             }

@@ -92,26 +92,28 @@ fn in_full(error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
     use anyhow::Context;
-    use image_cache::{ChecksumAlgorithm, ImageId};
+    use image_cache::{Checksum, ChecksumAlgorithm, ImageId};
+    use std::sync::Arc;
+
+    fn md5(digit: &str) -> Checksum {
+        Checksum::new(ChecksumAlgorithm::Md5, &digit.repeat(32)).expect("it has 32 digits")
+    }
 
     #[test]
     fn errors_map_to_their_codes() {
         let id: ImageId = "a".parse().expect("a plain name is an id");
         let mismatch = Error::SizeMismatch { image_id: id.clone(), expected: 1, found: 2 };
         assert_eq!(code(&mismatch.into()), Code::Mismatch);
-        let mismatch = Error::ChecksumMismatch {
-            image_id: id.clone(),
-            algorithm: ChecksumAlgorithm::Md5,
-            expected: "a".into(),
-            found: "b".into(),
-        };
+        let mismatch =
+            Error::ChecksumMismatch { image_id: id.clone(), expected: md5("0"), found: md5("1") };
         assert_eq!(code(&io::Error::from(mismatch).into()), Code::Mismatch);
         let invalid =
             "a/b".parse::<ImageId>().map_err(Error::from).expect_err("a slash is refused");
         assert_eq!(code(&invalid.into()), Code::Usage);
         let missing = CliError::NoSuchImage { id: id.clone(), what: "it is not cached".into() };
         assert_eq!(code(&missing.into()), Code::NoSuchImage);
-        let failed = Error::SourceFailed { image_id: id, source: io::Error::other("gone") };
+        let source = Arc::new(io::Error::other("gone"));
+        let failed = Error::SourceFailed { image_id: id, source };
         assert_eq!(code(&failed.into()), Code::Failed);
         assert_eq!(code(&io::Error::other("disk").into()), Code::Failed);
     }
@@ -121,7 +123,7 @@ mod tests {
         let id: ImageId = "a".parse().expect("a plain name is an id");
         let error = anyhow::Error::from(Error::SourceFailed {
             image_id: id,
-            source: io::Error::other("gone"),
+            source: Arc::new(io::Error::other("gone")),
         });
         assert_eq!(in_full(&error).matches("gone").count(), 1);
         let error = Err::<(), _>(io::Error::other("disk"))

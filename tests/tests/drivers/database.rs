@@ -57,8 +57,9 @@ fn integrity(database: &Path) -> rusqlite::Result<String> {
 
 fn refusal(config: image_cache::ConfigBuilder) -> Tested<(String, String, String)> {
     match ImageCache::open(config.build()?) {
-        Err(Error::NoDriver { configured, reason, fallback_reason }) => {
-            Ok((configured, reason, fallback_reason))
+        Err(Error::NoDriver { configured, reason, fallback }) => {
+            let fallback = fallback.map(|error| error.to_string()).unwrap_or_default();
+            Ok((configured, reason.to_string(), fallback))
         }
         other => Err(format!("not refused because of the driver: {other:?}").into()),
     }

@@ -1,6 +1,7 @@
 //! The cache as a whole, with real drivers on real file systems. This is one program, so that it is linked once.
 
 mod cache_faults;
+mod cached_files;
 mod cleaning;
 mod closing;
 mod corruption;
@@ -8,7 +9,10 @@ mod counting;
 mod digests;
 mod disk_layout;
 mod durability;
+mod errors;
+mod events;
 mod external_changes;
+mod file_handles;
 mod filling;
 mod glance_faults;
 mod hits;
@@ -44,5 +48,6 @@ mod single_flight_random;
 mod small_reads;
 mod sources;
 mod space;
+mod spans;
 mod streams;
 mod writers;

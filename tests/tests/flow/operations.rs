@@ -23,7 +23,7 @@ with_both_drivers![
     an_image_may_be_cached_queued_and_invalid_at_once,
     clones_are_one_cache,
     a_read_of_nothing_changes_nothing,
-    a_file_that_cannot_be_read_is_a_source_that_fails,
+    a_file_that_cannot_be_read_is_refused,
     a_database_in_a_folder_of_its_own_serves_too,
 ];
 
@@ -221,17 +221,14 @@ fn a_read_of_nothing_changes_nothing(temp: &TempCache) -> Tested {
     Ok(())
 }
 
-fn a_file_that_cannot_be_read_is_a_source_that_fails(temp: &TempCache) -> Tested {
+fn a_file_that_cannot_be_read_is_refused(temp: &TempCache) -> Tested {
     let cache = temp.open();
     let scratch = tempfile::tempdir()?;
     let mut write_only = File::create(scratch.path().join("file"))?;
     write_only.write_all(b"image")?;
     for mut file in [write_only, File::open(scratch.path())?] {
         let failed = cache.cache_image_file("a", &mut file, Expected::nothing());
-        assert!(
-            matches!(failed, Err(Error::SourceFailed { .. } | Error::SizeMismatch { .. })),
-            "{failed:?}"
-        );
+        assert!(matches!(failed, Err(Error::UnsuitableFile { .. })), "{failed:?}");
     }
     assert!(!cache.is_cached("a")? && temp.names("incomplete").is_empty());
     Ok(())

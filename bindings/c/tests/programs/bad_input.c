@@ -117,6 +117,9 @@ static void ids_and_digests(void) {
     FAILS(imgcache_add_fd(cache, "a", -1, NULL, -1), bad, "fd -1");
     FAILS(imgcache_add_fd(cache, "a", -1, NULL, 999999), bad, "fd 999999");
     CHECK(imgcache_error_errno() == EBADF);
+    int directory = open(".", O_RDONLY);
+    FAILS(imgcache_add_fd(cache, "a", -1, NULL, directory), bad, "it is a directory");
+    CHECK(directory >= 0 && close(directory) == 0);
     FAILS(imgcache_open_cached(cache, "a", &reader), IMGCACHE_ERROR_NOT_CACHED, "a is not cached");
     FAILS(imgcache_image_size(cache, "a"), IMGCACHE_ERROR_NOT_CACHED, "a is not cached");
     FAILS(imgcache_verify(cache, "a"), IMGCACHE_ERROR_NOT_CACHED, "a is not cached");

@@ -12,10 +12,12 @@ class Error(Exception):
         message: what failed, why, and what to do.
         remedy: what to do, if the message says so; otherwise None.
         image_id: the image, if the error is about one; otherwise None.
+        retryable: whether the same call may succeed later, although nobody changes anything.
     """
 
     remedy: str | None = None
     image_id: str | None = None
+    retryable: bool = False
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)

@@ -1,6 +1,7 @@
 //! The state that the clones of a cache, its readers and its fills share, and the reconciliation of its records.
 
 use crate::error::{Error, Result};
+use crate::events::EventHub;
 use crate::hits::HitLog;
 use crate::live_config::LiveConfig;
 use crate::metadata::{Backoff, DirectorySnapshot, MetadataStore};
@@ -35,6 +36,7 @@ pub(crate) struct CacheInner {
     pub refusals: Refusals,
     pub warnings: Vec<String>,
     pub metrics: Arc<CacheMetrics>,
+    pub events: Arc<EventHub>,
     /// The memory that its tokio readers may use.
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
@@ -46,6 +48,7 @@ impl Drop for CacheInner {
     /// An orderly stop loses no hit, even if the records were just replaced.
     fn drop(&mut self) {
         self.flush();
+        self.events.close();
     }
 }
 

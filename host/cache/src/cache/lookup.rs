@@ -3,7 +3,7 @@
 use super::ImageCache;
 use crate::error::{Error, Result};
 use crate::metadata::{DriverBudget, DriverStatus, LastFallback, last_fallback};
-use crate::metrics::Counters;
+use crate::metrics::{CacheMetric, Counters};
 use image_cache_engine::DriverMetric;
 use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
 use image_cache_store::{Directory, names};
@@ -37,6 +37,33 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// Fills that failed because of the cache, not the source, since it was opened.
     pub cache_failures: u64,
+}
+
+impl Status {
+    /// The gauges with their names and help texts, for an exporter, beside those of [`Counters::metrics`]. What is not limited or
+    /// cannot be measured is missing. The service exports the same list.
+    pub fn metrics(&self) -> Vec<CacheMetric> {
+        let is_fallback = self.driver.fallback.is_some();
+        let min_free_inodes = Some(self.min_free_inodes).filter(|kept| *kept > 0);
+        let gauges = [
+            ("cached_images", "Images in the cache", Some(self.cached.images)),
+            ("cached_bytes", "Bytes in the cache", Some(self.cached.bytes)),
+            ("limit_bytes", "image_cache_max_size", Some(self.max_size)),
+            ("limit_images", "image_cache_max_images", self.max_images),
+            ("incomplete_images", "Files of running or interrupted fetches", Some(self.incomplete)),
+            ("invalid_images", "Files of failed fetches", Some(self.invalid)),
+            ("free_inodes", "Free inodes of the file system", self.free_inodes),
+            ("min_free_inodes", "image_cache_min_free_inodes", min_free_inodes),
+            (
+                "driver_fallback",
+                "1 if sqlite replaces the configured driver",
+                Some(u64::from(is_fallback)),
+            ),
+            ("queued_images", "Images in the queue", Some(self.queued)),
+        ];
+        let gauge = |(name, help, value)| Some(CacheMetric::gauge(name, help, value?));
+        gauges.into_iter().filter_map(gauge).collect()
+    }
 }
 
 impl ImageCache {

@@ -45,6 +45,7 @@ impl ImageCache {
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
         let inner = self.inner();
         let id = inner.image_id(id)?;
+        let _span = tracing::debug_span!("verify", image = %id).entered();
         let mut bytes_read = 0;
         while let Some(file) = open_locked(inner, &id).map_err(Error::image("open", &id))? {
             let mut count = |bytes| {

@@ -6,6 +6,7 @@ use crate::space;
 use image_cache_model::{AdmissionRequest, Decision, ImageId, Requester};
 use image_cache_store::{Incomplete, TakeResult};
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Creates the image's file if the image may be cached; otherwise returns why not.
@@ -16,8 +17,8 @@ pub(super) fn admit(
     requester: &Requester,
 ) -> Result<Incomplete, Outcome> {
     let failed = |failure| inner.note_failure(image_id, failure);
-    let unwritable = |error: io::Error| failed(CacheFailure::Unwritable(error.to_string()));
-    let unreadable = |error: io::Error| failed(CacheFailure::Unreadable(error.to_string()));
+    let unwritable = |error: io::Error| failed(CacheFailure::Unwritable(Arc::new(error)));
+    let unreadable = |error: io::Error| failed(CacheFailure::Unreadable(Arc::new(error)));
     // The directory is checked first: for a cached image the driver need not be called.
     if inner.directory.cached_file(image_id).map_err(unreadable)?.is_some() {
         return Err(Outcome::AlreadyCached);
@@ -25,7 +26,7 @@ pub(super) fn admit(
     inner.reconcile();
     let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
     let decision = inner.metadata.admit(&request);
-    match decision.map_err(|error| failed(CacheFailure::DriverFailed(error.to_string())))? {
+    match decision.map_err(|error| failed(CacheFailure::DriverFailed(Arc::new(error))))? {
         Decision::Admit => inner.refusals.forget(image_id),
         Decision::Refuse(reason) => return Err(refused(inner, image_id, reason)),
     }

@@ -2,11 +2,13 @@
 
 use super::sink::CachingSink;
 use crate::cache::CacheInner;
+use crate::events::CacheEvent;
 use crate::metadata::DriverBudget;
 use crate::outcome::{CacheFailure, Outcome};
 use image_cache_model::{CachedImage, Checksum, Durability, ImageId};
 use image_cache_store::{FileInfo, Incomplete, PublishResult, StagedDigests, to_micros};
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The end of a fetch.
@@ -33,13 +35,16 @@ pub(super) fn publish(
     let published = match record_and_move(inner, image_id, caching, checksum) {
         Ok(published) => published,
         Err(error) => {
-            let failure = CacheFailure::Unpublished(error.to_string());
+            let failure = CacheFailure::Unpublished(Arc::new(error));
             return Published::not(inner.note_failure(image_id, failure));
         }
     };
     if let Outcome::Cached(_) | Outcome::AlreadyCached = published.outcome {
         inner.metrics.counters().fills_cached += 1;
         finish_publish(inner, image_id);
+    }
+    if let Outcome::Cached(record) = &published.outcome {
+        inner.events.publish(|| CacheEvent::Cached(record.clone()));
     }
     published
 }

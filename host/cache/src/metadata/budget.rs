@@ -5,6 +5,7 @@
 //! hits, migrating) passes a budget to each of them. Only the driver's time counts, not that of the directory or a wait for
 //! another process's lock. The built-in drivers are trusted and have no budget.
 
+use crate::error::DriverFailure;
 use image_cache_engine::{CallError, Driver};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,8 +55,8 @@ impl DriverBudget {
         if self.allowed.is_none() || driver.is_built_in() {
             return call(driver);
         }
-        if let Some(words) = self.overdrawn(driver) {
-            return Err(CallError::Failed(words));
+        if let Some(reason) = self.overdrawn(driver) {
+            return Err(CallError::Failed(reason.to_string()));
         }
         let begun = Instant::now();
         let until = driver.end_of_call().min(begun + self.left());
@@ -65,7 +66,7 @@ impl DriverBudget {
     }
 
     /// Why this driver must not be called any more, if its time is spent.
-    pub fn overdrawn(&self, driver: &Driver) -> Option<String> {
+    pub fn overdrawn(&self, driver: &Driver) -> Option<DriverFailure> {
         if driver.is_built_in() {
             return None;
         }
@@ -73,10 +74,7 @@ impl DriverBudget {
         if !self.left().is_zero() {
             return None;
         }
-        let seconds = Duration::from_micros(allowed).as_secs_f64();
-        Some(format!(
-            "all its calls together took more than {seconds:.3} s, the limit for the number of cached images"
-        ))
+        Some(DriverFailure::OutOfTime { allowed: Duration::from_micros(allowed) })
     }
 
     fn left(&self) -> Duration {

@@ -52,7 +52,7 @@ impl MetadataStore {
                 if retry.was_slow() {
                     self.sync.back_off(&in_use);
                 }
-                return Err(in_use.error(operation, error.to_string()));
+                return Err(in_use.error(operation, error));
             }
             let next = self.in_use();
             if !Arc::ptr_eq(&next, &in_use) {
@@ -111,7 +111,7 @@ impl MetadataStore {
         budget: &DriverBudget,
     ) -> Result<()> {
         let Some(reason) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
-        tracing::warn!(driver = in_use.driver.name(), operation, reason, "the driver failed");
+        tracing::warn!(driver = in_use.driver.name(), operation, %reason, "the driver failed");
         self.sync.mark_dirty();
         self.replace(in_use, format!("it failed to {operation}: {reason}"));
         Err(in_use.error(operation, reason))

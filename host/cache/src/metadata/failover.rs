@@ -6,10 +6,11 @@ use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::last_fallback;
 use super::sync_state::SyncState;
 use super::tick_timer::TickTimer;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::events::{CacheEvent, EventHub};
 use crate::live_config::LiveConfig;
 use crate::metrics::CacheMetrics;
-use image_cache_engine::{CallError, Driver, compile_fallback};
+use image_cache_engine::{CallError, Driver, LoadError, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::lock;
@@ -24,6 +25,7 @@ impl MetadataStore {
         live_config: Arc<LiveConfig>,
         directory: Arc<Directory>,
         metrics: Arc<CacheMetrics>,
+        events: Arc<EventHub>,
     ) -> Result<MetadataStore> {
         let config = live_config.get();
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
@@ -33,9 +35,8 @@ impl MetadataStore {
                 }
                 InUse { driver, fallback: None }
             }
-            Err(error) => {
-                let reason = error.to_string();
-                let fallback = fall_back(&config, &directory, reason)?;
+            Err(reason) => {
+                let fallback = replace_unusable(&config, &directory, reason)?;
                 metrics.counters().fallbacks += 1;
                 fallback
             }
@@ -47,6 +48,7 @@ impl MetadataStore {
             in_use: Mutex::new(Arc::new(in_use)),
             breaker: Breaker::default(),
             metrics,
+            events,
             timer: TickTimer::default(),
             sync: SyncState::default(),
         })
@@ -61,8 +63,7 @@ impl MetadataStore {
     /// Loads the driver of this configuration, and uses it from the next call on; if it cannot be loaded, the driver in use stays.
     pub fn load(&self, config: &Config) -> Result<()> {
         let loaded = Driver::load(&config.driver, config, Arc::clone(&self.directory));
-        let driver = loaded
-            .map_err(|error| self.in_use().error("load the driver again", error.to_string()))?;
+        let driver = loaded.map_err(|error| self.in_use().error("load the driver again", error))?;
         // Another driver may have other records: hits wait until these are reconciled. It is marked before, so that no hit reaches
         // empty records, and again after, because a reconciliation of the old ones may have ended in between.
         self.sync.mark_dirty();
@@ -98,6 +99,11 @@ impl MetadataStore {
     /// Whether the driver is built in, so that its answers are trusted where they cannot be checked.
     pub fn is_built_in(&self) -> bool {
         lock(&self.in_use).driver.is_built_in()
+    }
+
+    /// The name of the driver in use.
+    pub fn driver_name(&self) -> String {
+        self.in_use().driver.name().to_owned()
     }
 
     /// Whether this driver is still in use.
@@ -156,8 +162,13 @@ impl MetadataStore {
             Ok(fallback) => {
                 self.breaker.reset();
                 self.metrics.counters().fallbacks += 1;
+                let event = fallback.fallback.clone();
                 self.set_in_use(&mut in_use, fallback);
                 self.sync.mark_dirty();
+                drop(in_use);
+                if let Some(fallback) = event {
+                    self.events.publish(|| CacheEvent::Fallback(fallback));
+                }
                 true
             }
             Err(error) => {
@@ -200,4 +211,20 @@ impl MetadataStore {
             }
         }
     }
+}
+
+/// Loads sqlite instead of the configured driver, which cannot be loaded for this reason.
+fn replace_unusable(
+    config: &Config,
+    directory: &Arc<Directory>,
+    reason: LoadError,
+) -> Result<InUse> {
+    let configured = config.driver.clone();
+    if is_last_resort(&configured) {
+        return Err(Error::NoDriver { configured, reason, fallback: None });
+    }
+    fall_back(config, directory, reason.to_string()).map_err(|error| {
+        let fallback = Some(Box::new(error));
+        Error::NoDriver { configured, reason, fallback }
+    })
 }

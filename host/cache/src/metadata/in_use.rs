@@ -1,8 +1,8 @@
 //! The driver in use, and the built-in sqlite driver as its fallback.
 
 use super::last_fallback::{self, Fallback};
-use crate::error::{Error, Result};
-use image_cache_engine::Driver;
+use crate::error::{DriverFailure, Error};
+use image_cache_engine::{Driver, LoadError};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl InUse {
     }
 
     /// The error of an operation in which this driver failed.
-    pub fn error(&self, operation: &'static str, reason: impl Into<String>) -> Error {
+    pub fn error(&self, operation: &'static str, reason: impl Into<DriverFailure>) -> Error {
         Error::Metadata { operation, driver: self.driver.name().to_owned(), reason: reason.into() }
     }
 }
@@ -44,29 +44,20 @@ pub(super) fn is_last_resort(driver: &str) -> bool {
     driver.eq_ignore_ascii_case(LAST_RESORT)
 }
 
-/// Loads sqlite instead of the configured driver, which cannot be used for this reason.
+/// Loads sqlite instead of the configured driver, which cannot be used for this reason; an error if sqlite cannot be loaded either.
 pub(super) fn fall_back(
     config: &Config,
     directory: &Arc<Directory>,
     reason: String,
-) -> Result<InUse> {
+) -> Result<InUse, LoadError> {
     let configured = config.driver.clone();
-    if is_last_resort(&configured) {
-        return Err(Error::NoDriver { configured, reason, fallback_reason: String::new() });
-    }
     tracing::warn!(
         driver = configured,
         %reason,
         "the configured driver cannot be used; sqlite takes its place"
     );
-    match Driver::load_fallback(config, Arc::clone(directory)) {
-        Ok(driver) => {
-            let fallback = Fallback { configured, reason };
-            last_fallback::save(directory, &fallback);
-            Ok(InUse { driver, fallback: Some(fallback) })
-        }
-        Err(error) => {
-            Err(Error::NoDriver { configured, reason, fallback_reason: error.to_string() })
-        }
-    }
+    let driver = Driver::load_fallback(config, Arc::clone(directory))?;
+    let fallback = Fallback { configured, reason };
+    last_fallback::save(directory, &fallback);
+    Ok(InUse { driver, fallback: Some(fallback) })
 }

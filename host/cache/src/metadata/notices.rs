@@ -5,6 +5,7 @@
 
 use super::breaker::FailureCost;
 use super::{DriverBudget, MetadataStore};
+use crate::events::CacheEvent;
 use image_cache_engine::{CallError, Driver};
 use image_cache_model::{Event, ImageId, RemovalReason};
 use image_cache_store::sync::lock;
@@ -30,7 +31,7 @@ impl MetadataStore {
         }
     }
 
-    /// The same for images that were removed for one reason.
+    /// The same for images that were removed for one reason. Subscribers of events are told, too.
     pub fn notify_removed(
         &self,
         budget: &DriverBudget,
@@ -39,7 +40,14 @@ impl MetadataStore {
     ) {
         let at = SystemTime::now();
         let removed = |image_id| Event::Removed { image_id, at, reason };
-        self.notify(budget, || ids().into_iter().map(removed).collect());
+        if !self.events.has_subscribers() {
+            return self.notify(budget, || ids().into_iter().map(removed).collect());
+        }
+        let ids = ids();
+        self.notify(budget, || ids.iter().cloned().map(removed).collect());
+        for image_id in ids {
+            self.events.publish(|| CacheEvent::Removed { image_id, reason });
+        }
     }
 
     /// Calls the driver's timer, if it has one and it is due.

@@ -1,7 +1,7 @@
 //! The records of all cached images, page by page.
 
 use super::{DriverBudget, MAX_ORPHAN_RECORDS, MetadataStore, PAGE};
-use crate::error::{Error, Result};
+use crate::error::{DriverFailure, Error, Result};
 use image_cache_model::{CachedImage, ImageId};
 
 /// An iteration over the records, in the order of ids.
@@ -40,8 +40,8 @@ impl Pages<'_> {
 
     fn endless(&self) -> Error {
         let (in_use, operation) = (self.metadata.in_use(), "end a list");
-        let reason = format!("it lists more than {MAX_ORPHAN_RECORDS} images that are not cached");
-        self.metadata.distrust(operation, &reason);
+        let reason = DriverFailure::EndlessList { most: MAX_ORPHAN_RECORDS };
+        self.metadata.distrust(operation, &reason.to_string());
         in_use.error(operation, reason)
     }
 }

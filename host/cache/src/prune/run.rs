@@ -2,7 +2,7 @@
 
 use crate::cache::CacheInner;
 use crate::delete::{IMAGES_PER_LOCK, NotRemoved, Remove, RemovedImage, remove_batch};
-use crate::error::{Error, Result};
+use crate::error::{DriverFailure, Error, Result};
 use crate::metadata::{Backoff, DriverBudget, MetadataStore};
 use image_cache_model::{CacheSize, Eviction, ImageId, RemovalReason, Victim};
 use image_cache_store::{DeferredClose, Directory, Pins, names};
@@ -188,13 +188,14 @@ impl<'a, 's> PruneRun<'a, 's> {
     /// Evicts these images until `enough` bytes are evicted; false if another round is useless.
     pub fn evict(&mut self, ids: &[ImageId], enough: u64) -> Result<bool> {
         let (mut freed, before) = (0u64, self.pruned.images + self.kept());
-        let mut rest = ids;
+        let (mut rest, driver) = (ids, self.inner.metadata.driver_name());
         while !rest.is_empty() && freed < enough {
             let batch = &rest[..rest.len().min(IMAGES_PER_LOCK)];
             let within = (&mut *self.space, &self.budget);
             // An image may have been pinned since the run began. This runs with the directory locked.
             let (pins, has_looked) = (&self.pins, Cell::new(false));
             let evict = |directory: &Directory, id: &ImageId| {
+                let _span = tracing::debug_span!("evict", image = %id, driver).entered();
                 if !has_looked.replace(true) {
                     pins.look()?;
                 }
@@ -288,9 +289,8 @@ impl<'a, 's> PruneRun<'a, 's> {
 
     /// The error of a run that gave up although more must be evicted.
     pub fn gave_up(&mut self) -> Result<Option<Error>> {
-        let Some(reason) = self.gave_up else { return Ok(None) };
-        let CacheSize { images, bytes } = self.cached()?;
-        let reason = format!("{images} images of {bytes} bytes are still cached: {reason}");
+        let Some(why) = self.gave_up else { return Ok(None) };
+        let reason = DriverFailure::NoVictims { cached: self.cached()?, why };
         Ok(Some(self.inner.metadata.in_use().error("prune to the maximum", reason)))
     }
 

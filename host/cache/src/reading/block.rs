@@ -2,7 +2,7 @@
 
 use super::quarantine;
 use crate::cache::CacheInner;
-use crate::error::{Error, Result};
+use crate::error::{Damage, Error, Result};
 use image_cache_model::ImageId;
 use image_cache_store::integrity::{DIGEST_BLOCK, DigestTable};
 use std::fs::File;
@@ -74,13 +74,12 @@ fn check_block(
             inner.metrics.counters().corrupt_blocks += 1;
             let start = block as u64 * DIGEST_BLOCK;
             let end = start + bytes.len() as u64;
-            let reason = format!("bytes {start} to {end} are not those that were cached");
-            return Err(quarantine(inner, id, file, reason));
+            return Err(quarantine(inner, id, file, Damage::Bytes { start, end }));
         }
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
             inner.metrics.counters().corrupt_blocks += 1;
-            let reason = format!("it was cut short to less than {} bytes", table.size());
-            return Err(quarantine(inner, id, file, reason));
+            let damage = Damage::CutShort { expected: table.size() };
+            return Err(quarantine(inner, id, file, damage));
         }
         Err(e) => return Err(Error::image("read", id)(e)),
     }

@@ -2,7 +2,7 @@
 
 use super::quarantine::quarantine;
 use crate::cache::CacheInner;
-use crate::error::{Error, Result};
+use crate::error::{Damage, Error, Result};
 use crate::metadata::DriverBudget;
 use image_cache_model::{Checksum, ImageId};
 use image_cache_store::FileKey;
@@ -85,8 +85,8 @@ fn find_or_build(
     let table = match table {
         Some(table) if table.size() == key.size => table,
         Some(table) => {
-            let reason = format!("it has {} bytes, but {} were cached", key.size, table.size());
-            return Err(quarantine(inner, id, file, reason));
+            let damage = Damage::Size { expected: table.size(), found: key.size };
+            return Err(quarantine(inner, id, file, damage));
         }
         None => match build(inner, id, file, &key, (save_when_complete, progress))? {
             Some(table) => table,
@@ -132,6 +132,7 @@ fn verify_checksum(
     expected: &Checksum,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Arc<DigestTable>> {
+    let _span = tracing::debug_span!("verify", image = %id).entered();
     tracing::info!(image = %id, "it has no block digests: it is verified against its checksum first");
     let algorithm = expected.algorithm();
     let (mut hasher, mut digests) = (ImageHasher::new([algorithm]), BlockDigests::default());
@@ -152,9 +153,9 @@ fn verify_checksum(
         }
     }
     let found = hasher.finish().map_err(Error::image("hash", id))?;
-    if let Some(found) = found.iter().find(|found| *found != expected) {
-        let reason = format!("its {algorithm} is {found}, but its record has {expected}");
-        return Err(quarantine(inner, id, file, reason));
+    if let Some(found) = found.into_iter().find(|found| found != expected) {
+        let damage = Damage::Checksum { expected: expected.clone(), found };
+        return Err(quarantine(inner, id, file, damage));
     }
     let table = Arc::new(DigestTable::from_digests(size, Trust::Checksum, digests));
     inner.digests.save(id, file, &table);

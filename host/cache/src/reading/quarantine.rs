@@ -2,17 +2,21 @@
 
 use crate::cache::CacheInner;
 use crate::delete::remove_all;
-use crate::error::{Error, Result};
+use crate::error::{Damage, Error, Result};
+use crate::events::CacheEvent;
 use image_cache_model::{ImageId, RemovalReason};
 use image_cache_store::UnlinkedFile;
 use std::fs::File;
 use std::io;
 
-/// Moves a damaged image to `invalid/`, with the reason, and returns the error for its reader. If the image's name now refers to
+/// Moves a damaged image to `invalid/`, with the damage, and returns the error for its reader. If the image's name now refers to
 /// another file, that file stays.
-pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: String) -> Error {
+pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, damage: Damage) -> Error {
+    let reason = damage.to_string();
     match move_to_invalid(inner, id, file, &reason) {
         Ok(()) => {
+            let (image_id, damage) = (id.clone(), damage.clone());
+            inner.events.publish(|| CacheEvent::Damaged { image_id, damage });
             inner.metrics.counters().corrupt_images += 1;
             tracing::error!(image = %id, reason, "a cached image is damaged; it was moved to invalid/; fetch it again");
         }
@@ -24,7 +28,7 @@ pub(crate) fn quarantine(inner: &CacheInner, id: &ImageId, file: &File, reason: 
             tracing::error!(image = %id, reason, %error, "a cached image is damaged and cannot be moved to invalid/; each read fails");
         }
     }
-    Error::Corrupt { image_id: id.clone(), reason }
+    Error::Corrupt { image_id: id.clone(), damage }
 }
 
 /// An error of kind [`NotFound`](io::ErrorKind::NotFound) if the image's name refers to another file, or to none.

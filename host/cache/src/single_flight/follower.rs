@@ -1,7 +1,7 @@
 //! Follows a fetch in this or another process: reads the bytes that have arrived, and then its end.
 
 use super::external::ExternalFile;
-use super::follower_poll::{FetchLoss, FollowerPoll};
+use super::follower_poll::FollowerPoll;
 use super::growing_file::{Completed, FetchEnd, GrowingFile};
 use super::local::LocalFile;
 use super::partial_bytes::PartialBytes;
@@ -9,7 +9,7 @@ use super::patience::Patience;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
 use super::request::Request;
-use crate::error::{check_promises, clone_io_error};
+use crate::error::{Error, FetchLoss, check_promises};
 use crate::outcome::Outcome;
 use crate::withheld::readable;
 use image_cache_model::{Expected, ImageId};
@@ -103,7 +103,7 @@ impl Follower {
             return Ok(FollowerPoll::End(Outcome::BeingCached));
         }
         let is_verified = match &snapshot.end {
-            Some(FetchEnd::Failed(error)) => return Err(clone_io_error(error)),
+            Some(FetchEnd::Failed(error)) => return Err(Error::copy_io(error)),
             Some(FetchEnd::Whole(completed)) => {
                 if self.verify(completed, received)? && self.position < received.min(self.end) {
                     let outcome = completed.outcome.clone();
@@ -140,7 +140,8 @@ impl Follower {
         buf: &mut [u8],
     ) -> io::Result<FollowerPoll> {
         let room = usize::try_from(limit - self.position).unwrap_or(usize::MAX).min(buf.len());
-        let count = bytes.read_at(&mut buf[..room], self.position)?;
+        let read = bytes.read_at(&mut buf[..room], self.position);
+        let count = read.map_err(|error| unreadable(&self.image_id, error))?;
         self.position += count as u64;
         Ok(FollowerPoll::Bytes(count))
     }
@@ -229,5 +230,13 @@ impl Follower {
             FollowedFile::Local(file) => file.try_fetch_next(self.position),
             FollowedFile::External(_) => Ok(false),
         }
+    }
+}
+
+/// The error of a reader that cannot read the growing file.
+fn unreadable(image_id: &ImageId, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::Truncated { image_id: image_id.clone() }.into(),
+        _ => Error::image("read", image_id)(error).into(),
     }
 }

@@ -1,8 +1,7 @@
 //! The result of polling a follower.
 
+use crate::error::FetchLoss;
 use crate::outcome::Outcome;
-use image_cache_model::ImageId;
-use std::io;
 
 /// The result of one read of a follower.
 #[derive(Debug)]
@@ -17,34 +16,4 @@ pub(crate) enum FollowerPoll {
     Pending,
     /// This fetch will have no more bytes.
     Lost(FetchLoss),
-}
-
-/// Why a fetch was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FetchLoss {
-    /// The writer ended.
-    Abandoned,
-    /// The cache failed; the source still works.
-    CacheFailed,
-    /// There was no progress for too long.
-    Stuck,
-}
-
-impl FetchLoss {
-    /// The error of a reader that cannot continue.
-    pub fn error(self, id: &ImageId) -> io::Error {
-        let (kind, why) = match self {
-            FetchLoss::Abandoned => (io::ErrorKind::ConnectionAborted, "its fetch was interrupted"),
-            FetchLoss::CacheFailed => {
-                (io::ErrorKind::Other, "the cache failed while it was fetched")
-            }
-            FetchLoss::Stuck => {
-                (io::ErrorKind::TimedOut, "its writer has made no progress for too long")
-            }
-        };
-        let words = format!(
-            "image {id}: {why}, and this reader has no source of its own; read it again with a source"
-        );
-        io::Error::new(kind, words)
-    }
 }

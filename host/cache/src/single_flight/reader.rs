@@ -5,7 +5,7 @@ use super::progress_info::Route;
 use super::reader_state::{Action, ReaderState, SourceNeed, SourceToken};
 use super::request::Request;
 use super::shared_fetch::{LazySource, OpenSource, SharedFetch};
-use crate::error::{Error, Result, is_retriable};
+use crate::error::{Error, Result};
 use crate::hits::PendingHit;
 use crate::outcome::Outcome;
 use crate::tee::CachingReader;
@@ -35,12 +35,13 @@ enum ReaderEnd {
 
 impl FetchReader {
     pub(crate) fn open(request: Request, fetch: Option<OpenSource>) -> Result<Option<Self>> {
-        let cannot = Error::image("read", &request.image_id);
+        let image_id = request.image_id.clone();
         let state = ReaderState::new(request, fetch.is_some());
         let mut reader =
             FetchReader { state, fetch, own_fetch: None, ended: ReaderEnd::No, image_size: None };
         let Some(action) = reader.state.begin() else { return Ok(None) };
-        action.and_then(|action| reader.act(action, &mut [])).map_err(cannot)?;
+        let acted = action.and_then(|action| reader.act(action, &mut []));
+        acted.map_err(|error| Error::of_reader(&image_id, error))?;
         reader.image_size = reader.state.image_size();
         Ok(Some(reader))
     }
@@ -139,7 +140,7 @@ impl Read for FetchReader {
             ReaderEnd::No => {}
             ReaderEnd::With(_) => return Ok(0),
             ReaderEnd::Failed(kind) => {
-                return Err(io::Error::new(*kind, "the stream has already failed"));
+                return Err(Error::ReaderFailed { kind: *kind }.into());
             }
         }
         loop {
@@ -148,7 +149,7 @@ impl Read for FetchReader {
                 Some(Ok(count)) => return Ok(count),
                 None => {}
                 Some(Err(error)) => {
-                    if !is_retriable(&error) {
+                    if !Error::asks_to_read_again(&error) {
                         self.ended = ReaderEnd::Failed(error.kind());
                     }
                     return Err(error);

@@ -3,13 +3,13 @@
 //! It never waits: its owner, a thread or a task, waits, and attaches the source if one is needed.
 
 use super::follower::Follower;
-use super::follower_poll::{FetchLoss, FollowerPoll};
+use super::follower_poll::FollowerPoll;
 use super::partial_bytes::PartialBytes;
 use super::progress_info::Route;
 use super::replay_check::ReplayCheck;
 use super::request::Request;
 use super::resolve::Resolved;
-use crate::error::Error;
+use crate::error::{Error, FetchLoss};
 use crate::fill::Fill;
 use crate::hits::PendingHit;
 use crate::outcome::Outcome;
@@ -212,7 +212,8 @@ impl<S> ReaderState<S> {
             Resolved::Running(follower) => self.stage = Stage::Follower(follower),
             Resolved::OwnFetch(fill) | Resolved::Bypass(fill) => {
                 if !std::mem::take(&mut self.has_source) {
-                    return Err(loss.error(image_id));
+                    let image_id = image_id.clone();
+                    return Err(Error::FetchLost { image_id, loss }.into());
                 }
                 inner.note_miss(fill.bypass_reason().is_some());
                 self.hit = None;
@@ -235,8 +236,13 @@ impl<S> ReaderState<S> {
         }
         self.replay_check.start_over(from);
         let resolved = self.request.resolve_again(loss, self.has_source);
-        let resolved = resolved.ok_or_else(|| loss.error(&self.request.image_id))?;
-        self.enter(resolved, loss)
+        match resolved {
+            Some(resolved) => self.enter(resolved, loss),
+            None => {
+                let image_id = self.request.image_id.clone();
+                Err(Error::FetchLost { image_id, loss }.into())
+            }
+        }
     }
 
     /// The followed image is now cached: the rest is verified like any other read. If the image is no longer cached, or its

@@ -1,6 +1,7 @@
 //! Checks after a restart that a reader gets the same bytes as before.
 
 use super::partial_bytes::PartialBytes;
+use crate::error::Error;
 use image_cache_model::ImageId;
 use std::io;
 
@@ -38,7 +39,7 @@ impl ReplayCheck {
         let left = usize::try_from(self.bytes - *compared).unwrap_or(usize::MAX);
         let again = &received[..left.min(received.len())];
         if again.is_empty() || !is_same(from, again, self.start + *compared)? {
-            return Err(different(&self.image_id));
+            return Err(Error::Changed { image_id: self.image_id.clone() }.into());
         }
         *compared += again.len() as u64;
         if *compared == self.bytes {
@@ -81,13 +82,6 @@ fn is_same(from: &PartialBytes, bytes: &[u8], mut position: u64) -> io::Result<b
         position += part.len() as u64;
     }
     Ok(true)
-}
-
-fn different(id: &ImageId) -> io::Error {
-    let words = format!(
-        "image {id} had to be fetched again, and its bytes differ from those that this reader already has; read it again from the beginning"
-    );
-    io::Error::new(io::ErrorKind::InvalidData, words)
 }
 
 fn read_exact_at(from: &PartialBytes, mut buf: &mut [u8], mut position: u64) -> io::Result<()> {

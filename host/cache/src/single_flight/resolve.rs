@@ -2,11 +2,10 @@
 
 use super::external::ExternalFile;
 use super::follower::Follower;
-use super::follower_poll::FetchLoss;
 use super::producer::Producer;
 use super::progress_info::Route;
 use super::request::Request;
-use crate::error::{Error, check_promises};
+use crate::error::{Error, FetchLoss, check_promises};
 use crate::fill::Fill;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reading::CachedReader;
@@ -111,7 +110,7 @@ impl Request {
             Err(Error::Corrupt { .. }) => Ok(None),
             Err(error) => {
                 tracing::warn!(image = %self.image_id, %error, "the cached image cannot be read; it is fetched");
-                let failure = CacheFailure::CachedUnreadable(error.to_string());
+                let failure = CacheFailure::CachedUnreadable(Arc::new(error));
                 Err(Outcome::CacheFailed(failure))
             }
         }

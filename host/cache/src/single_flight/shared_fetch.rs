@@ -4,6 +4,7 @@ use super::growing_file::FetchEnd;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
 use super::wait_graph::{SourceHolder, Waiting};
+use crate::error::Error;
 use crate::fill::Fill;
 use image_cache_store::image_hasher::WRITE_BLOCK;
 use image_cache_store::sync::lock;
@@ -99,7 +100,8 @@ impl SharedFetch {
             Ok(false) => drop(pump.fill.finish().map_err(io::Error::from)?),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.put_back(pump),
             // Not a failure, but a request to read again.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if Error::asks_to_read_again(&error) => {
+                let error = Error::of_waiting_source(pump.fill.image_id(), error);
                 self.put_back(pump);
                 return Err(error);
             }
@@ -161,7 +163,7 @@ impl SharedSource for SharedFetch {
             while !self.progress.has_ended() {
                 match self.fetch_next(u64::MAX) {
                     Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(error) if Error::asks_to_read_again(&error) => {
                         std::thread::sleep(Duration::from_millis(10));
                     }
                     Err(error) => {

@@ -5,6 +5,7 @@
 //! gets an error instead.
 
 use super::progress::Progress;
+use crate::error::Error;
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;
 use std::collections::HashMap;
@@ -65,7 +66,7 @@ impl Waiting {
         let this = thread::current().id();
         let mut waiting = lock(&WAITING);
         if waits_for(&waiting, holder, this) {
-            return Err(deadlock(&holder.image_id));
+            return Err(Error::Deadlock { image_id: holder.image_id.clone() }.into());
         }
         waiting.insert(this, Wait { holder: Arc::clone(holder), position });
         Ok(Waiting(this))
@@ -93,12 +94,4 @@ fn waits_for(waiting: &HashMap<ThreadId, Wait>, fetch: &SourceHolder, this: Thre
         holder = wait.and_then(|wait| wait.holder.thread());
     }
     false
-}
-
-fn deadlock(id: &ImageId) -> io::Error {
-    let words = format!(
-        "image {id}: its fetch waits for this read, because a source reads an image that is fetched from it, directly or \
-         through other fetches; a source must not need its own image"
-    );
-    io::Error::new(io::ErrorKind::Deadlock, words)
 }

@@ -5,7 +5,7 @@ use super::off_runtime::OffRuntime;
 use super::queued_fill::{PendingChunks, QueuedFill};
 use super::stream::CHUNK;
 use crate::cache::ImageCache;
-use crate::error::{Error, Result, clone_io_error};
+use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
 use crate::single_flight::Progress;
@@ -138,7 +138,7 @@ impl BackgroundFill {
 
     /// The source failed: moves the file to `invalid/`.
     pub async fn reject(&mut self, error: &io::Error) {
-        let error = clone_io_error(error);
+        let error = Error::copy_io(error);
         if let Ok(mut fill) = self.idle().await {
             let rejected = blocking(move || {
                 // Even if the fill refuses them, it has written them.

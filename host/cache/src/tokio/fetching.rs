@@ -54,9 +54,10 @@ struct BlockingPart {
 impl BlockingPart {
     /// Bytes of the whole image, if known; the outer `None` if there is nothing to read from.
     fn begin(&mut self) -> Result<Option<Option<u64>>> {
-        let cannot = Error::image("read", &self.state.request().image_id);
+        let image_id = self.state.request().image_id.clone();
         let Some(action) = self.state.begin() else { return Ok(None) };
-        action.and_then(|action| self.act(action)).map_err(cannot)?;
+        let acted = action.and_then(|action| self.act(action));
+        acted.map_err(|error| Error::of_reader(&image_id, error))?;
         Ok(Some(self.state.image_size()))
     }
 

@@ -2,6 +2,7 @@
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
+use crate::error::Error;
 use crate::single_flight::{FetchEnd, Progress, PumpCall};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
@@ -49,7 +50,7 @@ pub(super) async fn run(
         // The fill publishes the result to all followers.
         Halt::WholeImage => drop(filling.finish().await),
         Halt::Failed(error) => {
-            let (copy, original) = (crate::error::clone_io_error(&error), error);
+            let (copy, original) = (Error::copy_io(&error), error);
             *lock(&takeover) = Some(Takeover::Error(original));
             filling.reject(&copy).await;
         }

@@ -3,6 +3,7 @@
 use super::cached::{OffRuntimeReader, chunks};
 use super::off_runtime::OffRuntime;
 use super::stream::ImageStream;
+use crate::error::Error;
 use crate::hits::PendingHit;
 use crate::reading::CachedReader;
 use crate::single_flight::Route;
@@ -85,7 +86,7 @@ impl ImageReader {
     /// The next bytes, at most `at_most`; none at the end.
     fn poll_take(&mut self, context: &mut Context<'_>, at_most: usize) -> Poll<io::Result<Bytes>> {
         if let Some(kind) = self.failed {
-            return Poll::Ready(Err(io::Error::new(kind, "the stream has already failed")));
+            return Poll::Ready(Err(Error::ReaderFailed { kind }.into()));
         }
         while self.chunk.is_empty() {
             match ready!(self.stream.as_mut().poll_next(context)) {

@@ -4,55 +4,15 @@ use super::labelled::LabelledMetrics;
 use super::{Listeners, ServeMetrics};
 use crate::descriptors;
 use image_cache::{
-    CachedImage, Counters, DriverCalls, DriverMetric, ImageCache, MetricValue, Status,
+    CacheMetric, CachedImage, DriverMetric, ImageCache, MetricKind, MetricNumber, MetricValue,
+    Status,
 };
 use prometheus_client::encoding::prometheus_text::encode;
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use std::time::SystemTime;
-
-/// A metric: its name, its help text, and its value.
-type Row<T, V> = (&'static str, &'static str, fn(&T) -> V);
-
-/// The cache's counters.
-const COUNTS: [Row<Counters, u64>; 15] = [
-    ("hits", "Reads of cached images that reached the end", |it| it.hits),
-    ("misses", "Reads through the upstream", |it| it.misses),
-    ("shared", "Reads that joined a running fetch", |it| it.shared),
-    ("bypasses", "Misses that bypassed the cache", |it| it.passed),
-    ("fills_cached", "Fetches that ended with the image in the cache", |it| it.fills_cached),
-    ("fills_abandoned", "Fetches that no client read any more", |it| it.fills_abandoned),
-    ("upstream_failures", "Fetches that the upstream interrupted", |it| it.source_failures),
-    ("checksum_failures", "Fetches that did not match the checksum", |it| it.checksum_failures),
-    ("size_failures", "Fetches whose size was not the expected one", |it| it.size_failures),
-    ("cache_failures", "Fills that failed because of the cache", |it| it.cache_failures),
-    ("corrupt_blocks", "Damaged blocks found in cached images", |it| it.corrupt_blocks),
-    ("corrupt_images", "Images that were removed from the cache because they were damaged", |it| {
-        it.corrupt_images
-    }),
-    ("evictions", "Evicted images", |it| it.evictions),
-    ("evicted_bytes", "Bytes of evicted images", |it| it.bytes_evicted),
-    ("driver_fallbacks", "Failovers from the configured driver to sqlite", |it| it.fallbacks),
-];
-
-/// The cache's state now; a metric without a value is omitted.
-const GAUGES: [Row<Status, Option<u64>>; 10] = [
-    ("cached_images", "Images in the cache", |it| Some(it.cached.images)),
-    ("cached_bytes", "Bytes in the cache", |it| Some(it.cached.bytes)),
-    ("limit_bytes", "image_cache_max_size", |it| Some(it.max_size)),
-    ("limit_images", "image_cache_max_images", |it| it.max_images),
-    ("incomplete_images", "Files of running or interrupted fetches", |it| Some(it.incomplete)),
-    ("invalid_images", "Files of failed fetches", |it| Some(it.invalid)),
-    ("free_inodes", "Free inodes of the file system", |it| it.free_inodes),
-    ("min_free_inodes", "image_cache_min_free_inodes", |it| {
-        Some(it.min_free_inodes).filter(|kept| *kept > 0)
-    }),
-    ("driver_fallback", "1 if sqlite replaces the configured driver", |it| {
-        Some(it.driver.fallback.is_some().into())
-    }),
-    ("queued_images", "Images in the queue", |it| Some(it.queued)),
-];
 
 /// The metrics of the service and of the cache. Reads the record of every image, and may block.
 pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result<String> {
@@ -63,17 +23,10 @@ pub fn scrape(metrics: &ServeMetrics, cache: &ImageCache) -> image_cache::Result
     if let Some(listeners) = metrics.listeners.get() {
         add_listeners(&mut page, listeners);
     }
-    for (name, help, value) in COUNTS {
-        page.register(name, help, ConstCounter::new(value(&counters)));
-    }
-    add_sources(&mut page, &counters);
-    add_driver(&mut page, &counters, &status);
+    add_cache(&mut page, &counters.metrics());
+    add_cache(&mut page, &status.metrics());
+    add_driver(&mut page, &status);
     add_driver_metrics(&mut page, &status.driver.name, cache.driver_metrics());
-    for (name, help, value) in GAUGES {
-        if let Some(value) = value(&status) {
-            page.register(name, help, ConstGauge::new(value as f64));
-        }
-    }
     add_oldest(&mut page, &images);
     let mut text = String::new();
     // It fails only if the writer fails, and a string never does.
@@ -151,69 +104,49 @@ fn add_listeners(page: &mut Registry, listeners: &Listeners) {
     }
 }
 
-/// The cache's counters by source or by reason, and the running fetches.
-fn add_sources(page: &mut Registry, counters: &Counters) {
-    let running = ConstGauge::new(counters.fills_running as f64);
-    page.register("fills_in_flight", "Fetches that are filling the cache", running);
-    let bytes = [
-        ("cache", counters.bytes_from_cache),
-        ("fetch", counters.bytes_from_fetches),
-        ("upstream", counters.bytes_fetched),
-    ];
-    page.register(
-        "bytes",
-        "Bytes by source: from cached images, from running fetches, from the upstream into the cache",
-        LabelledMetrics::by("source", bytes.map(|(name, count)| (name, ConstCounter::new(count)))),
-    );
-    let spared = [
-        ("not_needed", counters.victims_not_needed),
-        ("too_young", counters.victims_too_young),
-        ("beyond_half", counters.victims_beyond_half),
-    ];
-    page.register(
-        "victims_spared",
-        "Images that the driver named for eviction but that were not evicted: not_needed, too_young, beyond_half of the cache",
-        by_reason(spared),
-    );
-    page.register(
-        "cache_failures_by_reason",
-        "Fills that failed because of the cache, by the reason; a reason that never occurred is missing",
-        by_reason(counters.cache_failures_by_reason.iter().map(|(reason, count)| (*reason, *count))),
-    );
-}
-
-fn by_reason(
-    counts: impl IntoIterator<Item = (&'static str, u64)>,
-) -> LabelledMetrics<ConstCounter<u64>> {
-    let counts = counts.into_iter();
-    LabelledMetrics::by("reason", counts.map(|(reason, count)| (reason, ConstCounter::new(count))))
-}
-
-fn add_driver(page: &mut Registry, counters: &Counters, status: &Status) {
-    fn of_calls<M>(counters: &Counters, metric: fn(&DriverCalls) -> M) -> LabelledMetrics<M> {
-        let calls = counters.driver_calls.iter();
-        LabelledMetrics::by("operation", calls.map(|calls| (calls.operation, metric(calls))))
+/// The metrics of the library, under its names.
+fn add_cache(page: &mut Registry, metrics: &[CacheMetric]) {
+    for series in metrics.chunk_by(|a, b| a.name == b.name) {
+        match (series[0].kind, series[0].value) {
+            (MetricKind::Gauge, _) => {
+                add_series(page, series, |value| ConstGauge::new(value.as_f64()));
+            }
+            (MetricKind::Counter, MetricNumber::Seconds(_)) => {
+                add_series(page, series, |value| ConstCounter::new(value.as_f64()));
+            }
+            (MetricKind::Counter, MetricNumber::Integer(_)) => {
+                add_series(page, series, |value| ConstCounter::new(integer(value)));
+            }
+        }
     }
-    page.register(
-        "driver_calls",
-        "Calls to the driver",
-        of_calls(counters, |calls| ConstCounter::new(calls.calls)),
-    );
-    page.register(
-        "driver_call_failures",
-        "Failed calls to the driver",
-        of_calls(counters, |calls| ConstCounter::new(calls.failures)),
-    );
-    page.register(
-        "driver_call_seconds",
-        "Total time of calls to the driver",
-        of_calls(counters, |calls| ConstCounter::new(calls.time.as_secs_f64())),
-    );
-    page.register(
-        "driver_call_longest_seconds",
-        "The longest call to the driver so far",
-        of_calls(counters, |calls| ConstGauge::new(calls.longest.as_secs_f64())),
-    );
+}
+
+/// The metrics with one name.
+fn add_series<M>(page: &mut Registry, series: &[CacheMetric], metric: fn(MetricNumber) -> M)
+where
+    M: Metric + TypedMetric,
+    LabelledMetrics<M>: Metric,
+{
+    let CacheMetric { name, help, label, value, .. } = series[0];
+    match label {
+        None => page.register(name, help, metric(value)),
+        Some((label, _)) => {
+            let of_value = |it: &CacheMetric| Some((it.label?.1, metric(it.value)));
+            let labelled = LabelledMetrics::by(label, series.iter().filter_map(of_value));
+            page.register(name, help, labelled);
+        }
+    }
+}
+
+/// The value of a counter of things, which is an integer.
+fn integer(value: MetricNumber) -> u64 {
+    match value {
+        MetricNumber::Integer(number) => number,
+        MetricNumber::Seconds(seconds) => seconds as u64,
+    }
+}
+
+fn add_driver(page: &mut Registry, status: &Status) {
     let driver = &status.driver;
     let labels =
         vec![("name".into(), driver.name.clone()), ("version".into(), driver.version.clone())];
