@@ -15,6 +15,7 @@ const CORRECT_CHECKSUM: &str = "fetch it again or correct the checksum";
 const CORRECT_SIZE: &str = "fetch it again or correct the size";
 const FETCH_AGAIN: &str = "fetch it again";
 const BEGIN_AGAIN: &str = "begin a new writer";
+const OPEN_AGAIN: &str = "open it again in this process";
 const SEE_STATUS: &str = "see the log and `status`";
 
 /// Why an operation failed. The text ends with the [remedy](Error::remedy), if there is one.
@@ -99,6 +100,14 @@ pub enum Error {
     #[error("image {image_id}: the writer has already failed; nothing was cached; {BEGIN_AGAIN}")]
     WriterFailed {
         /// The image that was written.
+        image_id: ImageId,
+    },
+    /// A reader or writer was used in a forked child of the process that opened it.
+    #[error(
+        "image {image_id}: it was opened before this process was forked, by its parent; {OPEN_AGAIN}"
+    )]
+    Forked {
+        /// The image that was read or written.
         image_id: ImageId,
     },
     /// A call of the driver failed; the images are not affected.
@@ -201,6 +210,7 @@ impl Error {
             Error::SizeMismatch { .. } => Some(CORRECT_SIZE.into()),
             Error::Corrupt { .. } => Some(FETCH_AGAIN.into()),
             Error::WriterFailed { .. } => Some(BEGIN_AGAIN.into()),
+            Error::Forked { .. } => Some(OPEN_AGAIN.into()),
             Error::Metadata { .. } => Some(SEE_STATUS.into()),
             Error::InUse { path } => Some(in_use_remedy(path).into()),
             _ => None,

@@ -35,6 +35,8 @@ use std::{fmt, io};
 /// Every block of 1 MiB is verified before a byte of it is returned (unless `image_cache_verify_reads` is off). For a damaged
 /// image the error contains [`Error::Corrupt`], and the image is no longer cached. Reads of whole blocks, at multiples of 1 MiB
 /// into a buffer of at least 1 MiB, go directly into the caller's buffer; other reads use an internal buffer of one block.
+///
+/// In a forked child of the process that opened it, reads fail with [`Error::Forked`].
 pub struct CachedReader {
     inner: Arc<CacheInner>,
     image_id: ImageId,
@@ -111,6 +113,7 @@ impl CachedReader {
 
     /// The modification time of the open file. Another file with the same name has another time.
     pub fn modified(&self) -> io::Result<SystemTime> {
+        self.inner.check_process(&self.image_id)?;
         self.file.metadata()?.modified()
     }
 
@@ -122,6 +125,7 @@ impl CachedReader {
 
     /// The open file, for a reader that continues elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
+        self.inner.check_process(&self.image_id)?;
         self.file.try_clone()
     }
 
@@ -263,6 +267,7 @@ impl fmt::Debug for CachedReader {
 
 impl Read for CachedReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.check_process(&self.image_id)?;
         let wanted = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buf.len());
         if wanted == 0 {
             // The hit of an empty range is counted when the reader reaches its end.
@@ -278,6 +283,7 @@ impl Read for CachedReader {
 
     /// Reads whole blocks directly to the end of `bytes`: without an internal buffer, a copy, or memory that is cleared first.
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        self.inner.check_process(&self.image_id)?;
         let before = bytes.len();
         if self.range.is_empty() {
             self.count_hit();

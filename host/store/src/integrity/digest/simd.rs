@@ -104,7 +104,10 @@ pub(super) fn digest(bytes: &[u8]) -> Option<u64> {
     Some(merge(&sums, bytes.len() as u64))
 }
 
-#[cfg_attr(feature = "multiversion", multiversion::multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2")))]
+#[cfg_attr(
+    feature = "multiversion",
+    multiversion::multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))
+)]
 fn add_rounds(sums: &mut Sums, rounds: &[[u8; ROUND]]) {
     for round in rounds {
         add_round(sums, round);
