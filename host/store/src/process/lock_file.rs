@@ -2,6 +2,7 @@
 //! would outlive the parent, and other processes would wait for a writer that is gone. So a child closes these files at once.
 
 use super::forks::{ForkWatch, Generation};
+use super::working::is_working;
 use nix::libc;
 use std::fs::File;
 use std::io;
@@ -75,11 +76,11 @@ impl LockFile {
     pub fn open_if(open: impl Fn() -> io::Result<Option<File>>) -> io::Result<Option<LockFile>> {
         let mut attempts = 0;
         loop {
-            let watch = ForkWatch::start();
+            let watch = watch();
             let Some(file) = open()? else { return Ok(None) };
             let opened = LockFile::new(file);
             attempts += 1;
-            if watch.saw_none() || attempts == OPEN_ATTEMPTS {
+            if watch.is_none_or(|watch| watch.saw_none()) || attempts == OPEN_ATTEMPTS {
                 return Ok(Some(opened));
             }
         }
@@ -88,9 +89,9 @@ impl LockFile {
     /// Opens or creates a file that will be locked; `None` if another thread forked meanwhile: the file exists then, and the caller
     /// begins anew.
     pub fn create(create: impl FnOnce() -> io::Result<File>) -> io::Result<Option<LockFile>> {
-        let watch = ForkWatch::start();
+        let watch = watch();
         let created = LockFile::new(create()?);
-        Ok(watch.saw_none().then_some(created))
+        Ok(watch.is_none_or(|watch| watch.saw_none()).then_some(created))
     }
 
     fn new(file: File) -> LockFile {
@@ -109,6 +110,11 @@ impl Deref for LockFile {
     fn deref(&self) -> &File {
         &self.file
     }
+}
+
+/// Watches for forks of other threads; `None` if such a fork waits for this thread.
+fn watch() -> Option<ForkWatch> {
+    (!is_working()).then(ForkWatch::start)
 }
 
 /// The word and the bit of a descriptor; `None` for a number that no process has by default, whose file a child keeps open.

@@ -79,8 +79,13 @@ pub(super) fn forget_others() {
     WORKING.store(own(), Ordering::SeqCst);
 }
 
+/// Whether this thread works: then a fork waits for it.
+pub(super) fn is_working() -> bool {
+    DEPTH.get() > 0
+}
+
 fn own() -> usize {
-    usize::from(DEPTH.get() > 0)
+    usize::from(is_working())
 }
 
 #[cfg(test)]
