@@ -15,6 +15,7 @@ const READERS: usize = 10;
 pub fn run(dir: &Path, signal_handlers: bool) -> Tested {
     let config = |name: &str| Config::builder(dir.join(name)).signal_handlers(signal_handlers);
     let signals = Signals::now();
+    step("begin")?;
     // An earlier process has compiled the driver, as for a service that starts again.
     ready(config("ready").build()?)?;
     step("start")?;

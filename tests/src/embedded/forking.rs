@@ -6,6 +6,7 @@ use image_cache::{CachedReader, Config, Error, Expected, FetchReader, ImageCache
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +27,8 @@ fn in_child(work: impl FnOnce() -> Tested) -> Tested<Pid> {
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            let done = work();
+            // A panic must not unwind into the parent's part of the stack.
+            let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("panic".into()));
             if let Err(error) = &done {
                 say("child-error", error);
             }

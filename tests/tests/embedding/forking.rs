@@ -82,6 +82,7 @@ fn a_child_that_sleeps_keeps_no_lock_of_its_killed_parent() -> Tested {
         cache.get_or_fetch("killed", Expected::nothing(), move || Ok(Cursor::new(source)))?;
     assert!(read_all(&mut reader)? == image);
     assert!(matches!(reader.outcome(), Some(Outcome::Cached(_))), "{:?}", reader.outcome());
+    drop(reader);
     fill(&cache, "other", &image);
     // The reader's lock would keep the image from being evicted.
     cache.reconfigure(|options| options.max_size(0))?;
