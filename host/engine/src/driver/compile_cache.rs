@@ -10,6 +10,7 @@ mod storage;
 
 use super::error::causes;
 use crate::engine::{self, Traps};
+use entry::ENTRY_SUFFIX;
 use image_cache_model::CompiledDrivers;
 use image_cache_store::Dir;
 use image_cache_store::sync::lock;
@@ -26,9 +27,6 @@ use storage::Access;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The suffix of an entry's name.
-const ENTRY_SUFFIX: &str = ".cwasm";
-
 /// The cache of compiled components.
 #[derive(Debug, Clone)]
 pub(super) enum CompileCache {
@@ -44,7 +42,7 @@ pub(super) enum CompileCache {
 pub(super) struct Compiled {
     /// Its code, in memory as long as this is used.
     pub component: Arc<Component>,
-    pub origin: Origin,
+    pub origin: CodeOrigin,
     /// Why the cache could not be used, if it could not.
     pub cache_fault: Option<String>,
     /// How long it took.
@@ -53,7 +51,7 @@ pub(super) struct Compiled {
 
 /// Where compiled code was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum CodeOrigin {
     /// Another driver of this process uses it.
     Memory,
     /// The directory.
@@ -67,9 +65,11 @@ impl Compiled {
     pub fn log(&self, driver: &str) {
         let took = self.took;
         match self.origin {
-            Origin::Memory => tracing::debug!(driver, ?took, "the compiled code was in memory"),
-            Origin::Disk => tracing::debug!(driver, ?took, "the compiled code was found on disk"),
-            Origin::Compiler => tracing::info!(driver, ?took, "the driver was compiled"),
+            CodeOrigin::Memory => tracing::debug!(driver, ?took, "the compiled code was in memory"),
+            CodeOrigin::Disk => {
+                tracing::debug!(driver, ?took, "the compiled code was found on disk")
+            }
+            CodeOrigin::Compiler => tracing::info!(driver, ?took, "the driver was compiled"),
         }
     }
 }
@@ -108,7 +108,7 @@ impl CompileCache {
         // If another thread compiles the same component, this waits for its code.
         let mut known = lock(&slot);
         if let Some(component) = known.upgrade() {
-            let (origin, took) = (Origin::Memory, started.elapsed());
+            let (origin, took) = (CodeOrigin::Memory, started.elapsed());
             return Ok(Compiled { component, origin, cache_fault: None, took });
         }
         let compiled = self.load_or_compile(engine::engine(traps)?, bytes, digest)?;
@@ -130,7 +130,7 @@ impl CompileCache {
             && let Some(component) = load(engine, directory, &name)
         {
             let (component, took) = (Arc::new(component), started.elapsed());
-            return Ok(Compiled { component, origin: Origin::Disk, cache_fault: None, took });
+            return Ok(Compiled { component, origin: CodeOrigin::Disk, cache_fault: None, took });
         }
         let component = compile(engine, bytes)?;
         let took = started.elapsed();
@@ -143,7 +143,7 @@ impl CompileCache {
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "cannot store compiled code for the next start");
         }
-        let (component, origin) = (Arc::new(component), Origin::Compiler);
+        let (component, origin) = (Arc::new(component), CodeOrigin::Compiler);
         Ok(Compiled { component, origin, cache_fault: stored.err(), took })
     }
 

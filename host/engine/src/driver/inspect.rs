@@ -1,6 +1,6 @@
 //! Inspects a driver without a cache: what it is, what it needs, and whether it can be loaded.
 
-use super::compile_cache::{Origin, compile};
+use super::compile_cache::{CodeOrigin, compile};
 use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
 use super::host_state::HostState;
@@ -105,7 +105,7 @@ impl Inspection {
         let started = Instant::now();
         let (template, compiled) = prepare(spec, examined)?;
         self.compile_time = started.elapsed();
-        self.from_compile_cache = compiled.origin != Origin::Compiler;
+        self.from_compile_cache = compiled.origin != CodeOrigin::Compiler;
         self.compile_cache_fault = compiled.cache_fault;
         let instance = template.instantiate(HostState::new(&template.spec), None);
         let mut instance = instance.map_err(|failed| failed.error.to_string())?;

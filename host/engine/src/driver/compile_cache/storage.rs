@@ -1,6 +1,6 @@
 //! The files of the compile cache: a directory that no other user can write to, read and written entry by entry.
 
-use super::{ENTRY_SUFFIX, entry};
+use super::entry::{self, ENTRY_SUFFIX};
 use image_cache_store::{Dir, FileInfo};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;

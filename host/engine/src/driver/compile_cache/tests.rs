@@ -20,7 +20,7 @@ fn at(directory: PathBuf) -> CompileCache {
 }
 
 fn is_compiled(compiled: &Compiled) -> bool {
-    compiled.origin == Origin::Compiler
+    compiled.origin == CodeOrigin::Compiler
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_shared_directory_is_used_unless_others_can_write_to_it() {
         std::fs::set_permissions(&path, mode).expect("the mode changes");
     };
     set_mode(0o755);
-    assert_eq!(compiled(&cache).origin, Origin::Disk, "others may read it");
+    assert_eq!(compiled(&cache).origin, CodeOrigin::Disk, "others may read it");
     for mode in [0o775, 0o757, 0o1777] {
         set_mode(mode);
         let again = compiled(&cache);
@@ -135,14 +135,14 @@ fn without_a_directory_code_is_shared_in_memory_while_it_is_used() {
     let bytes = bytes.expect("valid text");
     let compile = || cache.compile(Traps::Signals, &bytes, &digest(&bytes)).expect("it compiles");
     let first = compile();
-    assert_eq!((first.origin, &first.cache_fault), (Origin::Compiler, &None));
+    assert_eq!((first.origin, &first.cache_fault), (CodeOrigin::Compiler, &None));
     let second = compile();
-    assert_eq!(second.origin, Origin::Memory);
+    assert_eq!(second.origin, CodeOrigin::Memory);
     assert!(Arc::ptr_eq(&first.component, &second.component));
     let checks = cache.compile(Traps::Checks, &bytes, &digest(&bytes)).expect("it compiles");
-    assert_eq!(checks.origin, Origin::Compiler, "it is another engine's");
+    assert_eq!(checks.origin, CodeOrigin::Compiler, "it is another engine's");
     drop((first, second));
-    assert_eq!(compile().origin, Origin::Compiler, "nobody used it any more");
+    assert_eq!(compile().origin, CodeOrigin::Compiler, "nobody used it any more");
 }
 
 #[test]
