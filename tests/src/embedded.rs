@@ -14,14 +14,14 @@ use std::process::Command;
 ///
 /// # Errors
 /// If there is no such scenario, or a step fails.
-pub fn run(scenario: &str, dir: &Path) -> Tested {
+pub fn run(scenario: &str, driver: &str, dir: &Path) -> Tested {
     match scenario {
         "footprint" => footprint::run(dir, true),
         "footprint-without-signals" => footprint::run(dir, false),
         "two-caches" => sharing::two_caches(dir),
-        "fork-with-readers" => forking::with_readers(dir),
-        "fork-and-wait" => forking::and_wait(dir),
-        "fork-while-working" => forking::while_working(dir),
+        "fork-with-readers" => forking::with_readers(driver, dir),
+        "fork-and-wait" => forking::and_wait(driver, dir),
+        "fork-while-working" => forking::while_working(driver, dir),
         other => Err(format!("there is no scenario {other}").into()),
     }
 }
@@ -29,7 +29,7 @@ pub fn run(scenario: &str, dir: &Path) -> Tested {
 /// The process of a scenario on this cache.
 pub fn command(program: &str, scenario: &str, temp: &TempCache) -> Command {
     let mut command = Command::new(program);
-    command.args([scenario.as_ref(), temp.dir().as_os_str()]);
+    command.args([scenario, temp.driver()]).arg(temp.dir());
     command
 }
 

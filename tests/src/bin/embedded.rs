@@ -1,4 +1,4 @@
-//! A program that embeds the cache, for tests of what that does to its process: `embedded SCENARIO DIR`. It prints a line for each
+//! A program that embeds the cache, for tests of what that does to its process: `embedded SCENARIO DRIVER DIR`. It prints a line for each
 //! finding, a name and a value.
 
 use image_cache_tests::embedded;
@@ -10,8 +10,8 @@ fn main() -> ExitCode {
 
 fn run() -> image_cache_tests::Tested {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [scenario, dir] = &arguments[..] else {
-        return Err("usage: embedded SCENARIO DIR".into());
+    let [scenario, driver, dir] = &arguments[..] else {
+        return Err("usage: embedded SCENARIO DRIVER DIR".into());
     };
-    embedded::run(scenario, dir.as_ref())
+    embedded::run(scenario, driver, dir.as_ref())
 }

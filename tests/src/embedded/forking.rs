@@ -57,8 +57,8 @@ fn wait_for(child: Pid) -> Tested {
 }
 
 /// A program forks with collected hits, and with a reader, a writer and a fetch under way.
-pub fn with_readers(dir: &Path) -> Tested {
-    let cache = ImageCache::open(Config::builder(dir).hit_delay(HOUR).build()?)?;
+pub fn with_readers(driver: &str, dir: &Path) -> Tested {
+    let cache = ImageCache::open(Config::builder(dir).driver(driver).hit_delay(HOUR).build()?)?;
     let image = bytes(1, SIZE);
     fill(&cache, "a", &image);
     fill(&cache, "b", &image);
@@ -131,8 +131,8 @@ fn child_with_readers(
 }
 
 /// A program forks a child that never uses the cache, fills an image and reads another one, and waits to be killed.
-pub fn and_wait(dir: &Path) -> Tested {
-    let cache = ImageCache::open(Config::builder(dir).build()?)?;
+pub fn and_wait(driver: &str, dir: &Path) -> Tested {
+    let cache = ImageCache::open(Config::builder(dir).driver(driver).build()?)?;
     let image = bytes(1, SIZE);
     fill(&cache, "read", &image);
     let mut reader = cache.open_for_read("read")?.ok_or("it was cached")?;
@@ -151,9 +151,9 @@ pub fn and_wait(dir: &Path) -> Tested {
 }
 
 /// A program forks again and again while its threads read, fill and prune. Each child uses the cache.
-pub fn while_working(dir: &Path) -> Tested {
+pub fn while_working(driver: &str, dir: &Path) -> Tested {
     const CHILDREN: usize = 20;
-    let cache = ImageCache::open(Config::builder(dir).build()?)?;
+    let cache = ImageCache::open(Config::builder(dir).driver(driver).build()?)?;
     let (image, is_over) = (bytes(1, 100_000), AtomicBool::new(false));
     fill(&cache, "a", &image);
     let work = |number: usize| -> Tested {

@@ -5,9 +5,9 @@ use image_cache_tests::{TempCache, Tested, embedded};
 
 /// The descriptors of the process, of each open cache with the sqlite driver, and of a reader, a writer or a fetch.
 const OF_PROCESS: usize = 1;
-const OF_CACHE: usize = 14;
+const OF_CACHE: usize = 12;
 const OF_READER: usize = 1;
-const OF_WRITER: usize = 2;
+const OF_WRITER: usize = 1;
 
 /// Memory for one cache, a fill and ten readers, in KiB.
 const MEMORY_KIB: u64 = 96 << 10;
@@ -51,8 +51,10 @@ fn threads_descriptors_memory_and_times_are_within_the_documented_bounds() -> Te
 #[test]
 fn the_process_gets_the_documented_signal_handlers_and_keeps_its_mask() -> Tested {
     let temp = TempCache::new("sqlite");
-    // SIGILL, SIGBUS, SIGFPE, SIGSEGV on most processors.
-    assert_eq!(embedded::findings(PROGRAM, "footprint", &temp)?["signals"], "[4, 7, 8, 11]");
+    let signals = embedded::findings(PROGRAM, "footprint", &temp)?.remove("signals");
+    // SIGILL and SIGSEGV, and on x86-64 SIGFPE.
+    let expected = if cfg!(target_arch = "x86_64") { "[4, 8, 11]" } else { "[4, 11]" };
+    assert_eq!(signals.as_deref(), Some(expected));
     let temp = TempCache::new("sqlite");
     let without = embedded::findings(PROGRAM, "footprint-without-signals", &temp)?;
     assert_eq!(without["signals"], "[]");

@@ -276,7 +276,7 @@ options! {
         value_name: "true|false",
         default: "true",
         is_of_glance: false,
-        help: "Let the process handle SIGSEGV, SIGBUS, SIGILL and SIGFPE, so that drivers run faster",
+        help: "Let the process handle SIGSEGV, SIGILL and SIGFPE, so that drivers run faster",
         details: "If false, the compiled drivers check each access to their memory, and the process gets no signal handlers. This is for programs that embed the cache and need these signals themselves.",
         accepted: SWITCH,
         field: signal_handlers: bool,

@@ -43,7 +43,14 @@ use twox_hash::XxHash3_64;
 /// Holds the locks of some images until it is dropped.
 #[derive(Debug)]
 pub struct ImageLocks {
-    _file: LockFile,
+    file: LockFile,
+}
+
+impl Drop for ImageLocks {
+    /// Releases the locks explicitly, like [`LockFile`] those of a whole file.
+    fn drop(&mut self) {
+        let _ = unlock_all(&self.file);
+    }
 }
 
 impl Directory {
@@ -59,7 +66,7 @@ impl Directory {
         let file = self.open_lock_file(names::IMAGE_LOCKS)?;
         // Usually all are free. Without waiting, any order is safe, and this needs neither sorting nor a clock.
         if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
-            return Ok(ImageLocks { _file: file });
+            return Ok(ImageLocks { file });
         }
         // Waiting while it holds some of them out of order could deadlock.
         unlock_all(&file)?;
@@ -70,7 +77,7 @@ impl Directory {
         for byte in bytes {
             wait(|| try_lock_byte(&file, byte), self.lock_timeout, message)?;
         }
-        Ok(ImageLocks { _file: file })
+        Ok(ImageLocks { file })
     }
 }
 

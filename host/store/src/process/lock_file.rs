@@ -6,6 +6,7 @@ use super::working::is_working;
 use nix::libc;
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
@@ -98,9 +99,22 @@ impl LockFile {
         LockFile { locked: LockedDescriptor::of(&file), file }
     }
 
-    /// The mark and the file. The mark must be dropped before the file.
+    /// The mark and the file. The mark must be dropped before the file, and the lock be released before the mark is dropped.
     pub fn into_parts(self) -> (LockedDescriptor, File) {
-        (self.locked, self.file)
+        let this = ManuallyDrop::new(self);
+        // SAFETY: each field is moved out once, and `this` is never dropped.
+        unsafe { (ptr::read(&this.locked), ptr::read(&this.file)) }
+    }
+}
+
+impl Drop for LockFile {
+    /// Releases the lock explicitly, while the file is still marked: another thread may be forking, and the child may have the file
+    /// open, but a copy of the memory without the mark.
+    fn drop(&mut self) {
+        if !self.locked.is_inherited() {
+            // On a file system without locks it fails, and there was none.
+            let _ = self.file.unlock();
+        }
     }
 }
 
