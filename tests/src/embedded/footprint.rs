@@ -67,6 +67,8 @@ fn ready(config: Config) -> Tested {
 
 /// The threads by name, and the number of descriptors.
 fn step(name: &str) -> Tested {
+    // A thread that was just started has not set its name yet.
+    std::thread::sleep(Duration::from_millis(50));
     say(&format!("{name}-threads"), threads()?.join(","));
     say(&format!("{name}-descriptors"), descriptors()?);
     Ok(())
