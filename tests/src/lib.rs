@@ -6,6 +6,7 @@ pub mod components;
 pub mod corruption;
 mod data;
 pub mod debian;
+pub mod embedded;
 pub mod glance;
 pub mod hostile;
 pub mod http;

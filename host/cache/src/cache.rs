@@ -4,6 +4,7 @@ mod delete;
 mod directory_files;
 mod driver;
 mod file_source;
+mod handle;
 mod inner;
 mod listing;
 mod lookup;
@@ -16,6 +17,7 @@ mod subscribe;
 mod verify;
 
 pub use driver::Explanation;
+use handle::CacheHandle;
 pub(crate) use inner::CacheInner;
 pub use listing::ImageList;
 pub use lookup::Status;
@@ -24,22 +26,14 @@ pub use verify::Verified;
 
 use crate::clean::Cleaned;
 use crate::error::{Error, Result};
-use crate::events::EventHub;
 use crate::fill::Fill;
-use crate::hits::HitLog;
-use crate::live_config::LiveConfig;
-use crate::metadata::MetadataStore;
-use crate::metrics::CacheMetrics;
 use crate::outcome::Outcome;
 use crate::prune::{PlannedEviction, Pruned};
 use crate::reading::CachedReader;
-use crate::refusals::Refusals;
-use crate::single_flight::{FetchReader, InFlight, Producer, Request};
+use crate::single_flight::{FetchReader, Producer, Request};
 use crate::tee::CachingReader;
 use crate::writer::ImageWriter;
 use image_cache_model::{Config, Expected, Requester};
-use image_cache_store::Directory;
-use image_cache_store::integrity::DigestStore;
 use std::io;
 use std::io::Read;
 use std::ops::Range;
@@ -48,6 +42,10 @@ use std::time::Duration;
 
 /// A disk cache for large images. Clones share one cache; the drop of the last clone writes collected hits and closes the
 /// records.
+///
+/// A forked child can use the cache of its parent: it opens the directory, the locks and the records anew at its first use, so
+/// every method may fail like [`open`](Self::open) there. Collected hits are written by the parent alone. A reader or writer that the
+/// parent opened returns [`Error::Forked`] in the child.
 ///
 /// ```
 /// use image_cache::{Config, Expected, ImageCache};
@@ -70,7 +68,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ImageCache {
-    inner: Arc<CacheInner>,
+    handle: Arc<CacheHandle>,
     requester: Requester,
 }
 
@@ -78,19 +76,19 @@ impl ImageCache {
     /// Opens the cache, creates its directory if it is missing, loads the driver (or sqlite as the fallback) and reconciles
     /// records and queue with the directory.
     pub fn open(config: Config) -> Result<ImageCache> {
-        Ok(ImageCache::of(ImageCache::open_inner(config)?))
+        Ok(ImageCache::of(CacheInner::open(config)?))
     }
 
     /// Like [`open`](Self::open); tokio readers take their memory from this budget.
     #[cfg(feature = "tokio")]
     pub(crate) fn open_with(config: Config, budget: crate::tokio::ReadBudget) -> Result<Self> {
-        let mut inner = ImageCache::open_inner(config)?;
+        let mut inner = CacheInner::open(config)?;
         inner.read_budget = budget;
         Ok(ImageCache::of(inner))
     }
 
     fn of(inner: CacheInner) -> ImageCache {
-        ImageCache { inner: Arc::new(inner), requester: Requester::default() }
+        ImageCache { handle: Arc::new(CacheHandle::new(inner)), requester: Requester::default() }
     }
 
     /// The same cache, whose reads and fetches are those of this requester: a driver can then have a policy for tenants, or for
@@ -107,61 +105,12 @@ impl ImageCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_behalf_of(&self, requester: Requester) -> ImageCache {
-        ImageCache { inner: Arc::clone(&self.inner), requester }
-    }
-
-    fn open_inner(config: Config) -> Result<CacheInner> {
-        let span =
-            tracing::debug_span!("open", directory = %config.dir.display(), driver = config.driver);
-        let _span = span.entered();
-        let live_config = Arc::new(LiveConfig::new(config));
-        let config = live_config.get();
-        let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
-        let in_use = directory.open_lock_shared();
-        let in_use = in_use.map_err(Error::directory("open", directory.path_of("")))?;
-        let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        let (metrics, events) = (Arc::<CacheMetrics>::default(), Arc::<EventHub>::default());
-        let metadata = MetadataStore::open(
-            Arc::clone(&live_config),
-            Arc::clone(&directory),
-            Arc::clone(&metrics),
-            Arc::clone(&events),
-        )?;
-        let metadata = Arc::new(metadata);
-        let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
-        let digests = DigestStore::new(Arc::clone(&directory));
-        let in_flight = InFlight::default();
-        let inner = CacheInner {
-            live_config,
-            directory,
-            metadata,
-            digests,
-            hits,
-            in_flight,
-            refusals: Refusals::default(),
-            warnings,
-            metrics,
-            events,
-            #[cfg(feature = "tokio")]
-            read_budget: crate::tokio::ReadBudget::default(),
-            _in_use: in_use,
-        };
-        inner.reconcile();
-        // If the driver failed and was replaced, the new driver's records must be reconciled.
-        if !inner.metadata.sync.is_in_sync() {
-            inner.reconcile();
-        }
-        inner.dequeue_cached();
-        inner.warn_of_adopted_files();
-        Ok(inner)
+        ImageCache { handle: Arc::clone(&self.handle), requester }
     }
 
     /// The current configuration of the cache.
     pub fn config(&self) -> Arc<Config> {
-        self.inner.config()
+        self.handle.config()
     }
 
     /// Reads `source` and fills the cache at the same time; if the image is not cacheable, only reads `source`. In both cases it
@@ -265,41 +214,44 @@ impl ImageCache {
 
     /// A range of the image's bytes, clamped to its size. A read to the end of the range counts one hit.
     pub fn open_range(&self, id: &str, range: Range<u64>) -> Result<Option<CachedReader>> {
-        CachedReader::open(&self.inner, &self.inner.image_id(id)?, range, &self.requester)
+        let inner = self.inner()?;
+        CachedReader::open(inner, &inner.image_id(id)?, range, &self.requester)
     }
 
     /// Writes the hits that were collected during `image_cache_hit_delay`.
     pub fn flush(&self) -> Result<()> {
-        self.inner.hits.flush()
+        self.inner()?.hits.flush()
     }
 
     /// Evicts in the driver's order until the cache is within `image_cache_max_size` and `image_cache_max_images`. Images that
     /// are being read stay, and the result lists them; pinned images stay, too.
     pub fn prune(&self) -> Result<Pruned> {
-        crate::prune::prune(&self.inner)
+        crate::prune::prune(self.inner()?)
     }
 
     /// What [`prune`](Self::prune) would evict now, in this order; nothing is evicted. Images that are being read are in it, although
     /// they would stay.
     pub fn plan_prune(&self) -> Result<Vec<PlannedEviction>> {
-        crate::prune::plan(&self.inner)
+        crate::prune::plan(self.inner()?)
     }
 
     /// Removes the leftovers that the driver names. The built-in drivers name all files in `invalid/`, and those in `incomplete/`
     /// that are older than the stall time (by default the configured one). A file with a live writer is never removed.
     pub fn clean(&self, stall_time: Option<Duration>) -> Result<Cleaned> {
-        crate::clean::clean(&self.inner, stall_time)
+        crate::clean::clean(self.inner()?, stall_time)
     }
 
-    pub(crate) fn inner(&self) -> &Arc<CacheInner> {
-        &self.inner
+    /// The open cache of this process; a forked child opens it here.
+    pub(crate) fn inner(&self) -> Result<&Arc<CacheInner>> {
+        self.handle.inner()
     }
 
     /// Starts a fetch of the image whose source only its reader reads.
     pub(crate) fn fill(&self, id: &str, expected: Expected) -> Result<Fill> {
-        let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
-        let fill = Fill::start(inner, image_id, expected, self.requester.clone());
-        self.inner.note_miss(fill.bypass_reason().is_some());
+        let inner = self.inner()?;
+        let image_id = inner.image_id(id)?;
+        let fill = Fill::start(Arc::clone(inner), image_id, expected, self.requester.clone());
+        inner.note_miss(fill.bypass_reason().is_some());
         fill.progress().publish_producer(Producer::Reader);
         Ok(fill)
     }
@@ -310,7 +262,8 @@ impl ImageCache {
         expected: Expected,
         range: Range<u64>,
     ) -> Result<Request> {
-        let (inner, image_id) = (Arc::clone(&self.inner), self.inner.image_id(id)?);
+        let inner = Arc::clone(self.inner()?);
+        let image_id = inner.image_id(id)?;
         let requester = self.requester.clone();
         let (route, distrusts_cached) = (None, false);
         Ok(Request { inner, image_id, expected, requester, range, route, distrusts_cached })

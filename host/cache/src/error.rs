@@ -160,6 +160,11 @@ pub enum Error {
         /// The image that was written.
         image_id: ImageId,
     },
+    /// A reader or writer was used in a forked child of the process that opened it.
+    Forked {
+        /// The image that was read or written.
+        image_id: ImageId,
+    },
     /// A call of the driver failed; the images are not affected.
     Metadata {
         /// The operation.
@@ -238,6 +243,7 @@ impl Error {
             Error::FetchLost { .. } => remedy::READ_WITH_SOURCE,
             Error::Changed { .. } => remedy::READ_FROM_START,
             Error::ReaderFailed { .. } => remedy::OPEN_AGAIN,
+            Error::Forked { .. } => remedy::OPEN_IN_PROCESS,
             Error::WriterFailed { .. } => remedy::BEGIN_AGAIN,
             Error::Metadata { .. } => remedy::SEE_STATUS,
             Error::InUse { path } => return Some(remedy::of_use(path).into()),

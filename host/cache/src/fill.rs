@@ -137,8 +137,9 @@ impl Fill {
         self.sink.bypass_reason()
     }
 
-    /// Takes the next bytes; an error if the image has more than expected.
+    /// Takes the next bytes; an error if the image has more than expected, or in a forked child.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.check_process()?;
         self.received += bytes.len() as u64;
         let fetched = &self.inner.metrics.bytes_fetched;
         fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -165,6 +166,11 @@ impl Fill {
         Ok(())
     }
 
+    /// An error in a forked child of the process that started it.
+    pub fn check_process(&self) -> Result<()> {
+        self.inner.check_process(&self.image_id)
+    }
+
     /// Whether it has bytes that are not written yet.
     pub fn has_pending(&self) -> bool {
         !self.block.is_empty()
@@ -172,7 +178,7 @@ impl Fill {
 
     /// Writes and hashes the bytes that arrived.
     pub fn flush(&mut self) {
-        if self.block.is_empty() {
+        if self.block.is_empty() || !self.inner.process.is_current() {
             return;
         }
         let _span = self.span.clone().entered();
@@ -199,6 +205,7 @@ impl Fill {
 
     /// The end of the source: compares size and digests with the expected ones, and publishes the image.
     pub fn finish(mut self) -> Result<Outcome> {
+        self.check_process()?;
         let _span = self.span.clone().entered();
         let took = self.admitted.map(|admitted| admitted.elapsed());
         self.progress.set_verifying();
@@ -271,6 +278,9 @@ impl Fill {
 
     /// The source failed: moves the file to `invalid/` at once, and gives the followers a copy of the error.
     pub fn reject(&mut self, error: &io::Error) {
+        if !self.inner.process.is_current() {
+            return;
+        }
         if !std::mem::replace(&mut self.is_failure_counted, true) {
             self.inner.metrics.counters().source_failures += 1;
         }
@@ -321,6 +331,11 @@ impl Fill {
 
 impl Drop for Fill {
     fn drop(&mut self) {
+        if !self.inner.process.is_current() {
+            // It is the parent's, with threads that do not exist here.
+            let ended = Sink::Ignoring(Outcome::BeingCached);
+            return std::mem::forget(std::mem::replace(&mut self.sink, ended));
+        }
         if let Sink::Caching(_) = self.sink {
             self.inner.metrics.counters().fills_abandoned += 1;
         }

@@ -94,13 +94,13 @@ pub use image_cache_engine::{
 #[cfg(feature = "conformance")]
 pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
 pub use image_cache_model::{
-    AdmissionRequest, CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Config, ConfigBuilder,
-    ConfigError, ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, Decision, DriverConfig,
-    DriverKey, DriverManifest, Durability, Event, Eviction, Expected, Grant, Hit, ImageId,
-    InvalidChecksum, InvalidImageId, InvalidManifest, InvalidTenant, Leftover, LeftoverState,
-    Limits, MAX_IMAGE_ID_BYTES, MAX_MANIFEST, ManifestOption, OptionDefinition, OtherWriter,
-    RESERVED_DRIVERS, RemovalReason, RequestKind, Requester, Tenant, UnknownChoice, UnknownGrant,
-    Victim, is_driver_name, parse_bytes, read_file,
+    AdmissionRequest, CacheSize, CachedImage, Checksum, ChecksumAlgorithm, CompiledDrivers, Config,
+    ConfigBuilder, ConfigError, ConfigFault, ConfigLayers, ConfigOption, DRIVER_KEYS, Decision,
+    DriverConfig, DriverKey, DriverManifest, Durability, Event, Eviction, Expected, Grant, Hit,
+    ImageId, InvalidChecksum, InvalidImageId, InvalidManifest, InvalidTenant, Leftover,
+    LeftoverState, Limits, MAX_IMAGE_ID_BYTES, MAX_MANIFEST, ManifestOption, OptionDefinition,
+    OtherWriter, RESERVED_DRIVERS, RemovalReason, RequestKind, Requester, Tenant, UnknownChoice,
+    UnknownGrant, Victim, is_driver_name, parse_bytes, read_file,
 };
 pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{FileIdentity, Pin, PinnedImage, SmallFiles, names};

@@ -22,6 +22,11 @@ impl LiveConfig {
         Arc::clone(&lock(&self.current))
     }
 
+    /// The current configuration, unless a thread is changing it. In a forked child that thread may be gone.
+    pub fn try_get(&self) -> Option<Arc<Config>> {
+        self.current.try_lock().ok().map(|current| Arc::clone(&current))
+    }
+
     /// Keeps other threads from changing the configuration between a read and a [`set`](Self::set).
     pub fn lock_changes(&self) -> MutexGuard<'_, ()> {
         lock(&self.changing)

@@ -83,7 +83,7 @@ mod tests {
             let path = place.path().join(format!("image-{n}"));
             std::fs::write(path, b"image").expect("it can be written");
         }
-        let metadata = &cache.inner().metadata;
+        let metadata = &cache.inner().expect("it is open").metadata;
         metadata.sync.mark_dirty();
         // The next attempt is delayed by a second.
         let failed = metadata.reconcile_if_dirty(Backoff::Ignored, || {

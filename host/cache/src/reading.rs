@@ -38,6 +38,8 @@ use std::{fmt, io};
 /// image the error contains [`Error::Corrupt`], and the image is no longer cached. Reads of whole blocks, at multiples of 1 MiB
 /// into a buffer of at least 1 MiB, go directly into the caller's buffer; other reads use an internal buffer of one block.
 /// [`into_file`](Self::into_file) returns the file for `sendfile`.
+///
+/// In a forked child of the process that opened it, reads fail with [`Error::Forked`].
 pub struct CachedReader {
     inner: Arc<CacheInner>,
     image_id: ImageId,
@@ -114,6 +116,7 @@ impl CachedReader {
 
     /// The modification time of the open file. Another file with the same name has another time.
     pub fn modified(&self) -> io::Result<SystemTime> {
+        self.inner.check_process(&self.image_id)?;
         self.file.metadata()?.modified()
     }
 
@@ -125,6 +128,7 @@ impl CachedReader {
 
     /// The open file, for a reader that continues elsewhere.
     pub(crate) fn file(&self) -> io::Result<File> {
+        self.inner.check_process(&self.image_id)?;
         self.file.try_clone()
     }
 
@@ -261,6 +265,7 @@ impl fmt::Debug for CachedReader {
 
 impl Read for CachedReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.check_process(&self.image_id)?;
         let wanted = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buf.len());
         if wanted == 0 {
             // The hit of an empty range is counted when the reader reaches its end.
@@ -276,6 +281,7 @@ impl Read for CachedReader {
 
     /// Reads whole blocks directly to the end of `bytes`: without an internal buffer, a copy, or memory that is cleared first.
     fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        self.inner.check_process(&self.image_id)?;
         let before = bytes.len();
         if self.range.is_empty() {
             self.count_hit();

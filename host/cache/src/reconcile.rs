@@ -198,7 +198,7 @@ mod tests {
         for id in &ids {
             std::fs::write(place.path().join(id.as_str()), b"image").expect("it can be written");
         }
-        let inner = cache.inner();
+        let inner = cache.inner().expect("it is open");
         let held = inner.directory.lock_images(&ids).expect("they are free");
         let begun = std::time::Instant::now();
         let CacheInner { metadata, digests, .. } = &**inner;

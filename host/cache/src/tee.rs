@@ -84,6 +84,11 @@ impl<R: Read> Read for CachingReader<R> {
         if buf.is_empty() {
             return Ok(0);
         }
+        if let TeeState::Running(fill) = &self.state
+            && let Err(error) = fill.check_process()
+        {
+            return Err(self.fail(error.into()));
+        }
         loop {
             let fill = match &mut self.state {
                 TeeState::Running(fill) => fill,

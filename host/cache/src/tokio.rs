@@ -191,7 +191,7 @@ impl AsyncImageCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn begin(&self, id: &str, expected: Expected) -> Result<AsyncImageWriter> {
-        let image_id = self.cache.inner().image_id(id)?;
+        let image_id = self.cache.inner()?.image_id(id)?;
         let filling = BackgroundFill::start(self.handle(), id, expected).await?;
         Ok(AsyncImageWriter::new(image_id, filling))
     }

@@ -77,7 +77,10 @@ impl Write for ImageWriter {
     /// Passes the bytes that were written to the operating system, where followers read them. They are not verified.
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.state {
-            State::Running(fill) => fill.flush(),
+            State::Running(fill) => {
+                fill.check_process()?;
+                fill.flush();
+            }
             State::Failed(image_id) => return Err(already_failed(image_id)),
         }
         Ok(())

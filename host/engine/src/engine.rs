@@ -1,7 +1,11 @@
-//! The one wasmtime engine of the process: which WebAssembly features guests may use, and the ticks that interrupt them.
+//! The wasmtime engine of the process: which WebAssembly features guests may use, and the ticks that interrupt them.
+//!
+//! All caches of a process share one engine and one thread for its ticks. A forked child has no such thread, and starts with an
+//! engine of its own.
 
+use image_cache_store::process::PerProcess;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmparser::{Validator, WasmFeatures};
@@ -34,28 +38,47 @@ const SWITCHED_OFF: WasmFeatures = WasmFeatures::THREADS
 /// refuses it.
 const FOR_ADAPTERS: WasmFeatures = WasmFeatures::MULTI_MEMORY;
 
-/// The number of running calls.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-/// Whether the ticker sleeps, or is about to.
-static PARKED: AtomicBool = AtomicBool::new(false);
-/// The ticker, which is never freed; null before the first one.
-static TICKER: AtomicPtr<Thread> = AtomicPtr::new(std::ptr::null_mut());
-/// The process in which the ticker runs.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// How a guest's wrong access to memory is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Traps {
+    /// By the processor, whose signal wasmtime handles.
+    Signals,
+    /// By instructions of the compiled code. The process has no signal handlers then.
+    Checks,
+}
 
-/// The engine, created at first use; the reason why there is none, if that failed.
-///
-/// A forked child inherits the engine, but no thread: the first use in a child starts its ticker.
-pub fn engine() -> Result<&'static Engine, String> {
-    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
-    let engine = ENGINE.get_or_init(new_engine).as_ref().map_err(Clone::clone)?;
-    let process = std::process::id();
-    if PROCESS.swap(process, Ordering::SeqCst) != process {
-        // The calls of the parent's other threads do not run here.
-        RUNNING.store(0, Ordering::SeqCst);
-        PARKED.store(false, Ordering::SeqCst);
-        start_ticker(engine).inspect_err(|_| PROCESS.store(0, Ordering::SeqCst))?;
+impl Traps {
+    /// As the option `image_cache_signal_handlers` requires.
+    pub fn with_signal_handlers(are_allowed: bool) -> Traps {
+        if are_allowed { Traps::Signals } else { Traps::Checks }
     }
+}
+
+/// What the drivers of a process share.
+#[derive(Default)]
+struct Shared {
+    /// The engine for each kind of traps, created at first use; the reason why there is none, if that failed.
+    signals: OnceLock<Result<Engine, String>>,
+    checks: OnceLock<Result<Engine, String>>,
+    /// The number of running calls.
+    running: AtomicUsize,
+    /// Whether the ticker sleeps, or is about to.
+    is_parked: AtomicBool,
+    /// The thread that ticks, which never ends; the reason why there is none, if it could not be started.
+    ticker: OnceLock<Result<Thread, String>>,
+}
+
+static SHARED: PerProcess<Shared> = PerProcess::new();
+
+/// The engine of this process.
+pub fn engine(traps: Traps) -> Result<&'static Engine, String> {
+    let shared = SHARED.get();
+    let (place, engine) = match traps {
+        Traps::Signals => (&shared.signals, true),
+        Traps::Checks => (&shared.checks, false),
+    };
+    let engine = place.get_or_init(|| new_engine(engine)).as_ref().map_err(Clone::clone)?;
+    shared.ticker.get_or_init(|| start_ticker(shared)).as_ref().map_err(Clone::clone)?;
     Ok(engine)
 }
 
@@ -68,53 +91,50 @@ pub fn validate(component: &[u8]) -> Result<(), String> {
 
 /// Keeps the ticks running while a guest runs. It costs two atomic operations, and a system call after
 /// half a second without any call.
-pub struct RunningCall(());
+pub struct RunningCall(&'static Shared);
 
 impl RunningCall {
     pub fn start() -> Self {
-        RUNNING.fetch_add(1, Ordering::SeqCst);
-        if PARKED.load(Ordering::SeqCst)
-            && PARKED.swap(false, Ordering::SeqCst)
-            // SAFETY: the pointer is null or to a leaked value.
-            && let Some(ticker) = unsafe { TICKER.load(Ordering::SeqCst).as_ref() }
+        let shared = SHARED.get();
+        shared.running.fetch_add(1, Ordering::SeqCst);
+        if shared.is_parked.load(Ordering::SeqCst)
+            && shared.is_parked.swap(false, Ordering::SeqCst)
+            && let Some(Ok(ticker)) = shared.ticker.get()
         {
             ticker.unpark();
         }
-        RunningCall(())
+        RunningCall(shared)
     }
 }
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::SeqCst);
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn new_engine() -> Result<Engine, String> {
-    Engine::new(&engine_config()).map_err(|e| no_engine(&e))
+fn new_engine(has_signals: bool) -> Result<Engine, String> {
+    Engine::new(&engine_config(has_signals)).map_err(|e| no_engine(&e))
 }
 
-fn start_ticker(engine: &Engine) -> Result<(), String> {
-    let ticked = engine.clone();
-    let ticker = thread::Builder::new()
-        .name("image-cache-tick".into())
-        .spawn(move || tick(&ticked))
-        .map_err(|e| no_engine(&e))?;
-    TICKER.store(Box::into_raw(Box::new(ticker.thread().clone())), Ordering::SeqCst);
-    Ok(())
+fn start_ticker(shared: &'static Shared) -> Result<Thread, String> {
+    let builder = thread::Builder::new().name("image-cache-tick".into());
+    let ticker = builder.spawn(move || tick(shared)).map_err(|e| no_engine(&e))?;
+    Ok(ticker.thread().clone())
 }
 
 fn no_engine(why: &dyn std::fmt::Display) -> String {
     format!("WebAssembly cannot run in this process: {why}")
 }
 
-fn engine_config() -> Config {
+fn engine_config(has_signals: bool) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
         .concurrency_support(false)
         .wasm_features(SWITCHED_OFF.difference(FOR_ADAPTERS), false)
         .epoch_interruption(true)
+        .signals_based_traps(has_signals)
         // A guest's debug information is hostile input, which wasmtime would read without a bound after each trap.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .max_wasm_stack(MAX_STACK);
@@ -123,20 +143,26 @@ fn engine_config() -> Config {
 
 /// Increments the epoch while calls run. The order of the two flags ensures that no call is missed: the ticker
 /// first sets that it sleeps and then checks for calls; a call first sets that it runs and then checks for a sleeping ticker.
-fn tick(engine: &Engine) {
+fn tick(shared: &Shared) {
     let mut idle = 0;
     loop {
-        idle = if RUNNING.load(Ordering::Relaxed) == 0 { idle + 1 } else { 0 };
+        idle = if shared.running.load(Ordering::Relaxed) == 0 { idle + 1 } else { 0 };
         if idle > IDLE_TICKS {
-            PARKED.store(true, Ordering::SeqCst);
-            while PARKED.load(Ordering::SeqCst) && RUNNING.load(Ordering::SeqCst) == 0 {
+            shared.is_parked.store(true, Ordering::SeqCst);
+            while shared.is_parked.load(Ordering::SeqCst)
+                && shared.running.load(Ordering::SeqCst) == 0
+            {
                 thread::park();
             }
-            PARKED.store(false, Ordering::SeqCst);
+            shared.is_parked.store(false, Ordering::SeqCst);
             idle = 0;
         }
         thread::sleep(TICK);
-        engine.increment_epoch();
+        for engine in [&shared.signals, &shared.checks] {
+            if let Some(Ok(engine)) = engine.get() {
+                engine.increment_epoch();
+            }
+        }
     }
 }
 
@@ -149,8 +175,14 @@ mod tests {
 
     #[test]
     fn a_guest_that_loops_is_interrupted_after_the_ticker_has_slept() {
-        let engine = engine().expect("an engine");
-        thread::sleep(TICK * (IDLE_TICKS + 20));
+        for traps in [Traps::Signals, Traps::Checks] {
+            let engine = engine(traps).expect("an engine");
+            thread::sleep(TICK * (IDLE_TICKS + 20));
+            interrupt(engine);
+        }
+    }
+
+    fn interrupt(engine: &Engine) {
         let module =
             Module::new(engine, wat::parse_str(LOOP).expect("valid text")).expect("it compiles");
         let mut store = Store::new(engine, ());
@@ -164,7 +196,7 @@ mod tests {
 
     #[test]
     fn features_that_drivers_do_not_need_are_disabled() {
-        let engine = engine().expect("an engine");
+        let engine = engine(Traps::Signals).expect("an engine");
         for text in [
             "(module (memory i64 1))",
             "(module (memory 1 1 shared))",
@@ -210,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_component_of_several_parts_compiles() {
-        let engine = engine().expect("an engine");
+        let engine = engine(Traps::Signals).expect("an engine");
         let bytes = wat::parse_str(COMPOSED).expect("valid text");
         assert_eq!(validate(&bytes), Ok(()));
         assert!(wasmtime::component::Component::from_binary(engine, &bytes).is_ok());

@@ -4,6 +4,7 @@
 mod builder;
 mod check;
 mod choice;
+mod compiled_drivers;
 mod driver_config;
 mod driver_keys;
 #[cfg(feature = "config-files")]
@@ -24,6 +25,7 @@ mod toml_reader;
 
 pub use check::is_driver_name;
 pub use choice::{Durability, OtherWriter, UnknownChoice};
+pub use compiled_drivers::CompiledDrivers;
 pub use driver_config::{
     DriverConfig, Grant, Limits, POLICY_DRIVERS, RESERVED_DRIVERS, UnknownGrant,
 };
@@ -91,6 +93,10 @@ pub struct Config {
     pub trusted_keys: String,
     /// `image_cache_require_signature`: whether `driver add` refuses a component without a signature by a trusted key.
     pub require_signature: bool,
+    /// `image_cache_compiled_drivers`: where compiled drivers are kept for the next start.
+    pub compiled_drivers: CompiledDrivers,
+    /// `image_cache_signal_handlers`: whether the process may have signal handlers, by which drivers run faster.
+    pub signal_handlers: bool,
     /// `[drivers.NAME]`: the drivers that are not built in, and the options of those that are.
     pub drivers: BTreeMap<String, DriverConfig>,
 }

@@ -3,7 +3,7 @@
 #![cfg(feature = "config-files")]
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use image_cache_model::{Config, ConfigError, Durability, Grant, OtherWriter};
+use image_cache_model::{CompiledDrivers, Config, ConfigError, Durability, Grant, OtherWriter};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ fn defaults_are_those_of_the_documentation() {
     assert!(!config.fetch_to_end);
     assert_eq!(config.policy_min_age, Duration::from_secs(60));
     assert!(!config.policy_may_empty);
+    assert_eq!(config.compiled_drivers, CompiledDrivers::User);
+    assert!(config.signal_handlers);
     assert!(config.drivers.is_empty());
 }
 
@@ -63,6 +65,8 @@ fn every_option_is_read() {
         image_cache_fetch_to_end = true
         image_cache_policy_min_age = "10m"
         image_cache_policy_may_empty = true
+        image_cache_compiled_drivers = "/var/cache/drivers"
+        image_cache_signal_handlers = false
 
         [drivers.lfu]
         component = "drivers/lfu.wasm"
@@ -91,6 +95,8 @@ fn every_option_is_read() {
     assert!(config.fetch_to_end);
     assert_eq!(config.policy_min_age, Duration::from_secs(600));
     assert!(config.policy_may_empty);
+    let compiled = CompiledDrivers::Directory("/var/cache/drivers".into());
+    assert_eq!((config.compiled_drivers, config.signal_handlers), (compiled, false));
     let lfu = &config.drivers["lfu"];
     assert_eq!(lfu.component, Path::new("/etc/cache/drivers/lfu.wasm"));
     assert_eq!(lfu.sha256.unwrap()[30..], [0, 255]);
@@ -183,6 +189,9 @@ fn bad_values_name_line_key_found_and_accepted() {
         ("image_cache_fetch_to_end = 1", "image_cache_fetch_to_end", "found 1; accepted: true"),
         ("image_cache_policy_min_age = \"25h\"", "image_cache_policy_min_age", "0 s to 24 h"),
         ("image_cache_policy_may_empty = 1", "image_cache_policy_may_empty", "found 1;"),
+        ("image_cache_compiled_drivers = \"no\"", "image_cache_compiled_drivers", "found \"no\";"),
+        ("image_cache_compiled_drivers = \"\"", "image_cache_compiled_drivers", "absolute path"),
+        ("image_cache_signal_handlers = \"no\"", "image_cache_signal_handlers", "true or false"),
         ("image_cache_fetch_to_end = \"yes\"", "image_cache_fetch_to_end", "true or false"),
         ("image_cache_driver = \"\"", "image_cache_driver", "found \"\";"),
         ("image_cache_driver = 5", "image_cache_driver", "found 5;"),

@@ -54,6 +54,11 @@
 //! digests are flushed before the rename, and the directory after it. Otherwise an image may be lost or damaged, and its digests
 //! detect that.
 //!
+//! # Forked processes
+//!
+//! A forked child closes the lock files of its parent, and the values that represent the parent's unfinished work do nothing in
+//! it: see [`process`].
+//!
 //! # Hostile directories
 //!
 //! The owner of the directory may put anything into it while root has it open. No link is followed, no file is opened by a path,
@@ -64,6 +69,7 @@
 mod directory;
 pub mod image_hasher;
 pub mod integrity;
+pub mod process;
 pub mod sync;
 
 pub use directory::*;

@@ -18,7 +18,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Runs both functions: the second in a new thread, or after the first if no thread can be started.
 pub fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl Fn() -> B + Sync) -> (A, B) {
     thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, &second);
+        let builder = thread::Builder::new().name("image-cache-scan".into());
+        let thread = builder.spawn_scoped(scope, &second);
         let first = first();
         let second = match thread {
             Ok(thread) => thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)),

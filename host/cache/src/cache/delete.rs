@@ -9,15 +9,16 @@ use image_cache_store::Directory;
 impl ImageCache {
     /// Removes a cached image with its record; false if it was not cached. Its readers can still read it to the end.
     pub fn delete_cached_image(&self, id: &str) -> Result<bool> {
-        let id = self.inner().image_id(id)?;
-        self.inner().flush();
-        Ok(delete(self.inner(), std::slice::from_ref(&id))? > 0)
+        let inner = self.inner()?;
+        let id = inner.image_id(id)?;
+        inner.flush();
+        Ok(delete(inner, std::slice::from_ref(&id))? > 0)
     }
 
     /// Removes all cached images and returns their number. If some cannot be removed, it removes the others and then returns an
     /// error.
     pub fn delete_all_cached_images(&self) -> Result<u64> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         inner.flush();
         delete(inner, &inner.cached_ids()?)
     }

@@ -12,22 +12,22 @@ impl ImageCache {
     /// # Errors
     /// If it cannot be created, or another kind of entry has its name.
     pub fn small_files(&self, name: &str) -> io::Result<SmallFiles> {
-        self.inner.directory.small_files(name)
+        self.inner().map_err(io::Error::from)?.directory.small_files(name)
     }
 
     /// The identity of the cached image's file; `None` if there is none, or if the file system does not store creation times.
     pub fn cached_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        self.inner.of_image("examine", id, Directory::cached_identity)
+        self.inner()?.of_image("examine", id, Directory::cached_identity)
     }
 
     /// The identity of the file of a running or interrupted fetch; `None` in the same cases.
     pub fn incomplete_identity(&self, id: &str) -> Result<Option<FileIdentity>> {
-        self.inner.of_image("examine", id, Directory::incomplete_identity)
+        self.inner()?.of_image("examine", id, Directory::incomplete_identity)
     }
 
     /// Whether the image has a file in this folder, with or without a live writer.
     pub fn has_leftover(&self, id: &ImageId, state: LeftoverState) -> Result<bool> {
-        self.inner.directory.has_leftover(id, state).map_err(Error::image("look for", id))
+        self.inner()?.directory.has_leftover(id, state).map_err(Error::image("look for", id))
     }
 
     /// Checks that the open directory is still at its path: the cache can read an open directory even after its removal.
@@ -35,7 +35,7 @@ impl ImageCache {
     /// # Errors
     /// [`Error::Directory`] if it is not there, or the check fails.
     pub fn check_in_place(&self) -> Result<()> {
-        let directory = &self.inner.directory;
-        self.inner.in_directory("find", names::INCOMPLETE, directory.check_in_place())
+        let inner = self.inner()?;
+        inner.in_directory("find", names::INCOMPLETE, inner.directory.check_in_place())
     }
 }

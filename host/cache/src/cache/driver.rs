@@ -40,7 +40,7 @@ impl ImageCache {
     /// # Errors
     /// Every reason why it cannot be loaded or configured; the driver in use then stays in use.
     pub fn reload_driver(&self) -> Result<DriverStatus> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         inner.flush();
         inner.metadata.reload()?;
         inner.flush();
@@ -52,7 +52,7 @@ impl ImageCache {
     pub fn explain(&self, id: &str) -> Result<Option<Explanation>> {
         let Some(record) = self.cached_image(id)? else { return Ok(None) };
         let plan = self.plan_prune()?;
-        let order = eviction_order(self.inner())?;
+        let order = eviction_order(self.inner()?)?;
         let rank = order.iter().position(|victim| victim.image_id == record.image_id);
         let goes = plan.iter().find(|planned| planned.image_id == record.image_id);
         let pinned = self.pinned_images()?;

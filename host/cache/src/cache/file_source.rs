@@ -43,7 +43,7 @@ impl ImageCache {
         file: impl AsFd,
         mut expected: Expected,
     ) -> Result<Outcome> {
-        let image_id = self.inner.image_id(id)?;
+        let image_id = self.inner()?.image_id(id)?;
         let failed = |error: io::Error| Error::source_failed(&image_id)(error);
         // The copy of the descriptor shares the position.
         let mut file = File::from(file.as_fd().try_clone_to_owned().map_err(failed)?);

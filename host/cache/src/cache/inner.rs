@@ -12,6 +12,7 @@ use crate::refusals::Refusals;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
 use image_cache_store::integrity::DigestStore;
+use image_cache_store::process::Generation;
 use image_cache_store::{Directory, OpenLock, ScanShard};
 use std::io;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const READINGS: u32 = 5;
 /// the records.
 #[derive(Debug)]
 pub(crate) struct CacheInner {
+    /// The process that opened the cache: a forked child opens its own.
+    pub process: Generation,
     pub live_config: Arc<LiveConfig>,
     pub directory: Arc<Directory>,
     pub metadata: Arc<MetadataStore>,
@@ -41,18 +44,79 @@ pub(crate) struct CacheInner {
     #[cfg(feature = "tokio")]
     pub read_budget: crate::tokio::ReadBudget,
     /// Prevents a process from using the cache exclusively.
-    pub(super) _in_use: OpenLock,
+    _in_use: OpenLock,
 }
 
 impl Drop for CacheInner {
     /// An orderly stop loses no hit, even if the records were just replaced.
     fn drop(&mut self) {
-        self.flush();
-        self.events.close();
+        if self.process.is_current() {
+            self.flush();
+            return self.events.close();
+        }
+        // The parent of this process writes its hits and closes its records itself. They are kept from being dropped here.
+        std::mem::forget((Arc::clone(&self.metadata), Arc::clone(&self.hits)));
     }
 }
 
 impl CacheInner {
+    /// Opens the directory, loads the driver, and reconciles records and queue with the directory.
+    pub fn open(config: Config) -> Result<CacheInner> {
+        let span =
+            tracing::debug_span!("open", directory = %config.dir.display(), driver = config.driver);
+        let _span = span.entered();
+        let live_config = Arc::new(LiveConfig::new(config));
+        let config = live_config.get();
+        let directory = Arc::new(Directory::open(&config.dir, &config.sqlite_db)?);
+        let in_use = directory.open_lock_shared();
+        let in_use = in_use.map_err(Error::directory("open", directory.path_of("")))?;
+        let warnings: Vec<String> = directory.file_system_warning().into_iter().collect();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let (metrics, events) = (Arc::<CacheMetrics>::default(), Arc::<EventHub>::default());
+        let metadata = MetadataStore::open(
+            Arc::clone(&live_config),
+            Arc::clone(&directory),
+            Arc::clone(&metrics),
+            Arc::clone(&events),
+        )?;
+        let metadata = Arc::new(metadata);
+        let hits = HitLog::new(Arc::clone(&metadata), config.hit_delay, config.policy_min_age);
+        let inner = CacheInner {
+            process: Generation::current(),
+            live_config,
+            digests: DigestStore::new(Arc::clone(&directory)),
+            directory,
+            metadata,
+            hits,
+            in_flight: InFlight::default(),
+            refusals: Refusals::default(),
+            warnings,
+            metrics,
+            events,
+            #[cfg(feature = "tokio")]
+            read_budget: crate::tokio::ReadBudget::default(),
+            _in_use: in_use,
+        };
+        inner.reconcile();
+        // If the driver failed and was replaced, the new driver's records must be reconciled.
+        if !inner.metadata.sync.is_in_sync() {
+            inner.reconcile();
+        }
+        inner.dequeue_cached();
+        inner.warn_of_adopted_files();
+        Ok(inner)
+    }
+
+    /// An error if this process is a forked child of the one that opened the image. It costs one read of memory.
+    pub fn check_process(&self, image_id: &ImageId) -> Result<()> {
+        if self.process.is_current() {
+            return Ok(());
+        }
+        Err(Error::Forked { image_id: image_id.clone() })
+    }
+
     /// The current configuration.
     pub fn config(&self) -> Arc<Config> {
         self.live_config.get()

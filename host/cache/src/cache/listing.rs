@@ -31,7 +31,7 @@ impl ImageCache {
 
     /// The same, and which of the images the driver does not list.
     pub fn list_images(&self) -> Result<ImageList> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         inner.flush();
         inner.reconcile_if_changed();
         let images = inner.read_metadata(|metadata| list_images(&inner.directory, metadata))?;

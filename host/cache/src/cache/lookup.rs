@@ -2,7 +2,7 @@
 
 use super::ImageCache;
 use crate::error::{Error, Result};
-use crate::metadata::{DriverBudget, DriverStatus, LastFallback, last_fallback};
+use crate::metadata::{DriverBudget, DriverStatus, Fallback, LastFallback, last_fallback};
 use crate::metrics::{CacheMetric, Counters};
 use image_cache_engine::DriverMetric;
 use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
@@ -74,12 +74,12 @@ impl ImageCache {
 
     /// Whether the image is in the queue.
     pub fn is_queued(&self, id: &str) -> Result<bool> {
-        self.inner.of_image("look for", id, Directory::is_queued)
+        self.inner()?.of_image("look for", id, Directory::is_queued)
     }
 
     /// Whether a live writer, in this or another process, is caching the image.
     pub fn is_being_cached(&self, id: &str) -> Result<bool> {
-        self.inner.of_image("look for", id, Directory::is_being_written)
+        self.inner()?.of_image("look for", id, Directory::is_being_written)
     }
 
     /// Whether the image may be cached now: it is neither cached nor being cached, and the driver accepts it. `size`, in bytes if
@@ -88,17 +88,19 @@ impl ImageCache {
         if self.is_cached(id)? || self.is_being_cached(id)? {
             return Ok(false);
         }
-        self.inner.reconcile();
-        let image_id = &self.inner.image_id(id)?;
+        let inner = self.inner()?;
+        inner.reconcile();
+        let image_id = &inner.image_id(id)?;
         let (now, requester) = (SystemTime::now(), &self.requester);
         let request = AdmissionRequest { image_id, size, now, requester };
-        Ok(self.inner.metadata.admit(&request)? == Decision::Admit)
+        Ok(inner.metadata.admit(&request)? == Decision::Admit)
     }
 
     /// Why the driver refused the image when it was last to be cached in this process; `None` if it did not. The text names the
     /// driver, and its reason if there is one.
     pub fn last_refusal(&self, id: &str) -> Result<Option<String>> {
-        let refused = self.inner.refusals.of(&self.inner.image_id(id)?);
+        let inner = self.inner()?;
+        let refused = inner.refusals.of(&inner.image_id(id)?);
         let driver = self.driver().name;
         Ok(refused.map(|reason| match reason {
             Some(reason) => format!("driver {driver} does not want it: {reason}"),
@@ -108,7 +110,7 @@ impl ImageCache {
 
     /// Bytes of the cached image; `None` if it is not cached.
     pub fn image_size(&self, id: &str) -> Result<Option<u64>> {
-        let file = self.inner.of_image("look for", id, Directory::cached_file)?;
+        let file = self.inner()?.of_image("look for", id, Directory::cached_file)?;
         Ok(file.map(|file| file.size))
     }
 
@@ -119,12 +121,12 @@ impl ImageCache {
 
     /// The record of a cached image. If it has none, because the records are not repaired yet, a record made from its file.
     pub fn cached_image(&self, id: &str) -> Result<Option<CachedImage>> {
-        let id = self.inner.image_id(id)?;
-        self.inner.flush();
-        let file = self.inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
+        let inner = self.inner()?;
+        let id = inner.image_id(id)?;
+        inner.flush();
+        let file = inner.directory.cached_file(&id).map_err(Error::image("look for", &id))?;
         let Some(file) = file else { return Ok(None) };
-        let record = self
-            .inner
+        let record = inner
             .read_metadata(|metadata| metadata.cached_image(&id, &DriverBudget::one_call()))?;
         Ok(Some(record.unwrap_or_else(|| crate::reconcile::adopted(&id, &file))))
     }
@@ -134,36 +136,55 @@ impl ImageCache {
     /// call it about every second. If nothing changed, it only reads the times of two files. It also calls the
     /// driver's timer, if the driver has one.
     pub fn reconcile_external_changes(&self) {
-        self.inner.metadata.check_database();
-        if !self.inner.metadata.sync.is_in_sync() {
-            self.inner.flush();
+        let inner = match self.inner() {
+            Ok(inner) => inner,
+            Err(error) => {
+                tracing::warn!(%error, "this forked process cannot open the cache; the next use tries again");
+                return;
+            }
+        };
+        inner.metadata.check_database();
+        if !inner.metadata.sync.is_in_sync() {
+            inner.flush();
         }
-        self.inner.reconcile_if_changed();
-        self.inner.metadata.tick_if_due();
+        inner.reconcile_if_changed();
+        inner.metadata.tick_if_due();
     }
 
     /// Images and bytes cached, counted in the directory.
     pub fn cache_size(&self) -> Result<CacheSize> {
-        self.inner.cache_size()
+        self.inner()?.cache_size()
     }
 
     /// The driver in use and, if it is the fallback, for which driver and why.
     pub fn driver(&self) -> DriverStatus {
-        self.inner.metadata.status()
+        match self.inner() {
+            Ok(inner) => inner.metadata.status(),
+            // A forked process that cannot open the cache.
+            Err(error) => DriverStatus {
+                name: self.config().driver.clone(),
+                version: String::new(),
+                fallback: Some(Fallback {
+                    configured: self.config().driver.clone(),
+                    reason: error.to_string(),
+                }),
+            },
+        }
     }
 
     /// The counters and gauges that the driver in use keeps in this process.
     pub fn driver_metrics(&self) -> Vec<DriverMetric> {
-        self.inner.metadata.in_use().driver.metrics()
+        self.inner().map_or_else(|_| Vec::new(), |inner| inner.metadata.in_use().driver.metrics())
     }
 
     /// Driver, counts and warnings.
     pub fn status(&self) -> Result<Status> {
-        let directory = &self.inner.directory;
+        let inner = self.inner()?;
+        let directory = &inner.directory;
         let last_fallback = last_fallback::load(directory, &self.config().driver);
-        let count = |state, name| self.inner.in_directory("read", name, directory.count(state));
-        self.inner.reconcile();
-        self.inner.reconcile_if_changed();
+        let count = |state, name| inner.in_directory("read", name, directory.count(state));
+        inner.reconcile();
+        inner.reconcile_if_changed();
         Ok(Status {
             driver: self.driver(),
             // A note that cannot be read is no reason to hide the rest.
@@ -171,13 +192,13 @@ impl ImageCache {
             cached: self.cache_size()?,
             max_size: self.config().max_size,
             max_images: self.config().max_images,
-            free_inodes: self.inner.in_directory("examine", "", directory.free_inodes())?,
+            free_inodes: inner.in_directory("examine", "", directory.free_inodes())?,
             min_free_inodes: self.config().min_free_inodes,
             queued: self.queued_images()?.len() as u64,
             incomplete: count(LeftoverState::Incomplete, names::INCOMPLETE)?,
             invalid: count(LeftoverState::Invalid, names::INVALID)?,
-            warnings: self.inner.warnings.clone(),
-            cache_failures: self.inner.metrics.counters().cache_failures,
+            warnings: inner.warnings.clone(),
+            cache_failures: inner.metrics.counters().cache_failures,
         })
     }
 
@@ -194,6 +215,6 @@ impl ImageCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn counters(&self) -> Counters {
-        self.inner.metrics.snapshot()
+        self.inner().map(|inner| inner.metrics.snapshot()).unwrap_or_default()
     }
 }

@@ -24,18 +24,18 @@ impl ImageCache {
     /// # Errors
     /// If the pin's name is not valid, there are too many pins, or it cannot be written.
     pub fn pin_image(&self, id: &str, pin: Pin) -> Result<()> {
-        self.inner().of_image("pin", id, |directory, id| directory.pin(id, pin))
+        self.inner()?.of_image("pin", id, |directory, id| directory.pin(id, pin))
     }
 
     /// Removes the image's pin of this name, or all of its pins; returns the number of removed pins.
     pub fn unpin_image(&self, id: &str, name: Option<&str>) -> Result<usize> {
-        self.inner().of_image("unpin", id, |directory, id| directory.unpin(id, name))
+        self.inner()?.of_image("unpin", id, |directory, id| directory.unpin(id, name))
     }
 
     /// The pinned images, ascending by id. They need not be cached.
     pub fn pinned_images(&self) -> Result<Vec<PinnedImage>> {
-        let pins = self.inner().directory.pins();
+        let pins = self.inner()?.directory.pins();
         let pinned = pins.and_then(|pins| pins.list(None, usize::MAX));
-        self.inner().in_directory("read", names::PINS, pinned)
+        self.inner()?.in_directory("read", names::PINS, pinned)
     }
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 impl ImageCache {
     /// Adds an image to the end of the queue; false if it is cached, being cached or already queued.
     pub fn queue_image(&self, id: &str) -> Result<bool> {
-        self.inner().of_image("queue", id, |directory, id| {
+        self.inner()?.of_image("queue", id, |directory, id| {
             let _lock = directory.lock()?;
             if directory.cached_file(id)?.is_some() || directory.is_being_written(id)? {
                 return Ok(false);
@@ -21,12 +21,13 @@ impl ImageCache {
 
     /// The queued images, in the order in which they were queued.
     pub fn queued_images(&self) -> Result<Vec<ImageId>> {
-        self.inner().in_directory("read", names::QUEUE, self.inner().directory.queued())
+        let inner = self.inner()?;
+        inner.in_directory("read", names::QUEUE, inner.directory.queued())
     }
 
     /// Removes an image from the queue; false if it was not queued.
     pub fn delete_queued_image(&self, id: &str) -> Result<bool> {
-        self.inner().of_image("remove from the queue", id, Directory::dequeue)
+        self.inner()?.of_image("remove from the queue", id, Directory::dequeue)
     }
 
     /// Empties the queue and returns the number of removed images.

@@ -46,6 +46,7 @@ impl ImageCache {
 
     /// The progress of the image's fetch, if one fills the cache in this process.
     pub fn progress(&self, id: &str) -> Result<Option<FetchProgress>> {
-        Ok(self.inner().in_flight.progress(&self.inner().image_id(id)?))
+        let inner = self.inner()?;
+        Ok(inner.in_flight.progress(&inner.image_id(id)?))
     }
 }

@@ -35,7 +35,7 @@ impl ImageCache {
         &self,
         change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
     ) -> Result<DriverStatus> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         let _one_at_a_time = inner.live_config.lock_changes();
         let old = inner.config();
         let new = change(old.to_builder()).build()?;

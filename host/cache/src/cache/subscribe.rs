@@ -1,7 +1,7 @@
 //! Subscriptions to the cache's events.
 
 use super::ImageCache;
-use crate::events::Subscription;
+use crate::events::{EventHub, Subscription};
 
 /// The events that a subscription keeps until they are received.
 const EVENTS: usize = 1024;
@@ -30,8 +30,15 @@ impl ImageCache {
         self.subscribe_with_capacity(EVENTS)
     }
 
-    /// The same with room for another number of events; at least one.
+    /// The same with room for another number of events; at least one. In a forked child that cannot open the cache, the
+    /// subscription has ended.
     pub fn subscribe_with_capacity(&self, events: usize) -> Subscription {
-        self.inner().events.subscribe(events)
+        let Ok(inner) = self.inner() else {
+            let nothing_happens = EventHub::default();
+            let ended = nothing_happens.subscribe(events);
+            nothing_happens.close();
+            return ended;
+        };
+        inner.events.subscribe(events)
     }
 }

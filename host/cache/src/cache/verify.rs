@@ -43,7 +43,7 @@ impl ImageCache {
 
     /// Like [`verify`](Self::verify); `progress` gets the number of bytes that were read since its last call, and may block.
     pub fn verify_with(&self, id: &str, mut progress: impl FnMut(u64)) -> Result<Option<Verified>> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         let id = inner.image_id(id)?;
         let _span = tracing::debug_span!("verify", image = %id).entered();
         let mut bytes_read = 0;
@@ -73,7 +73,7 @@ impl ImageCache {
 
     /// Why the bytes of a cached image are trusted; `None` if it is not cached.
     pub fn trust(&self, id: &str) -> Result<Option<Trust>> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         let id = inner.image_id(id)?;
         let file = inner.directory.open_cached(&id).map_err(Error::image("open", &id))?;
         file.map(|file| inner.digests.trust_of(&id, &file).map_err(Error::image("examine", &id)))
@@ -82,7 +82,7 @@ impl ImageCache {
 
     /// Why the image's file is in `invalid/`, if it was a damaged cached image.
     pub fn invalid_reason(&self, id: &str) -> Result<Option<String>> {
-        self.inner().of_image("look for", id, Directory::invalid_reason)
+        self.inner()?.of_image("look for", id, Directory::invalid_reason)
     }
 
     fn verify_blocks(
@@ -95,7 +95,7 @@ impl ImageCache {
         let mut block = Vec::new();
         for n in 0..table.blocks() {
             block.resize(table.block_len(n), 0);
-            read_block(self.inner(), id, file, table, n, &mut block)?;
+            read_block(self.inner()?, id, file, table, n, &mut block)?;
             progress(block.len() as u64);
         }
         Ok(())

@@ -45,7 +45,8 @@ impl fmt::Display for Error {
             | Error::Changed { .. }
             | Error::Deadlock { .. }
             | Error::UnsuitableFile { .. }
-            | Error::WriterFailed { .. } => self.fmt_of_image(f),
+            | Error::WriterFailed { .. }
+            | Error::Forked { .. } => self.fmt_of_image(f),
         }?;
         let between = if let Error::InUse { .. } = self { ": " } else { "; " };
         match self.remedy() {
@@ -104,6 +105,10 @@ impl Error {
             Error::WriterFailed { image_id } => {
                 write!(f, "image {image_id}: the writer has already failed; nothing was cached")
             }
+            Error::Forked { image_id } => write!(
+                f,
+                "image {image_id}: it was opened before this process was forked, by its parent"
+            ),
             _ => Ok(()),
         }
     }

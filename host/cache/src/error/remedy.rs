@@ -10,6 +10,7 @@ pub(super) const CORRECT_SIZE: &str = "fetch it again or correct the size";
 pub(super) const FETCH_AGAIN: &str = "fetch it again";
 pub(super) const BEGIN_AGAIN: &str = "begin a new writer";
 pub(super) const OPEN_AGAIN: &str = "open a new reader";
+pub(super) const OPEN_IN_PROCESS: &str = "open it again in this process";
 pub(super) const READ_AGAIN: &str = "read again";
 pub(super) const READ_FROM_START: &str = "read it again from the beginning";
 pub(super) const READ_WITH_SOURCE: &str = "read it again with a source";

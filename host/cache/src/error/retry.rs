@@ -53,6 +53,7 @@ impl Error {
             | Error::Deadlock { .. }
             | Error::ReaderFailed { .. }
             | Error::WriterFailed { .. }
+            | Error::Forked { .. }
             | Error::Migration { .. }
             | Error::NoDriver { .. } => false,
         }

@@ -54,6 +54,9 @@ impl PendingHit {
 
     pub fn count(self) {
         let PendingHit { inner, image_id, file, bytes, requester } = self;
+        if !inner.process.is_current() {
+            return;
+        }
         // Records that were just replaced must contain the image first.
         inner.reconcile();
         inner.metrics.counters().hits += 1;

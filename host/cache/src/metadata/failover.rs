@@ -31,7 +31,7 @@ impl MetadataStore {
         let in_use = match Driver::load(&config.driver, &config, Arc::clone(&directory)) {
             Ok(driver) => {
                 if !is_last_resort(&config.driver) {
-                    compile_fallback();
+                    compile_fallback(&config);
                 }
                 InUse { driver, fallback: None }
             }

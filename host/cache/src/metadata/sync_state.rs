@@ -266,7 +266,8 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let config = Config::builder(place.path()).build().expect("it is valid");
         let cache = ImageCache::open(config).expect("it opens");
-        let (in_use, sync) = (cache.inner().metadata.in_use(), SyncState::default());
+        let (in_use, sync) =
+            (cache.inner().expect("it is open").metadata.in_use(), SyncState::default());
         let changed = SystemTime::UNIX_EPOCH;
         let snapshot = DirectorySnapshot { size: CacheSize::default(), changed };
         let whole = || Ok(Reconciled::Whole(snapshot));

@@ -85,9 +85,10 @@ impl CachedFile {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if a block is damaged; the image is then no longer cached, and no byte of the part may be sent. Without
-    /// [digests](Self::has_digests) only [`Error::Truncated`], if the file is too short.
+    /// [digests](Self::has_digests) only [`Error::Truncated`], if the file is too short. [`Error::Forked`] in a forked child.
     pub fn verify(&self, part: Range<u64>) -> Result<()> {
         let CachedReader { inner, image_id, file, image_size, verifying, .. } = &self.reader;
+        inner.check_process(image_id)?;
         let end = part.end.min(*image_size);
         if part.start >= end {
             return Ok(());

@@ -5,6 +5,7 @@ use crate::cache::CacheInner;
 use crate::error::{Error, Result};
 use image_cache_model::ImageId;
 use image_cache_store::integrity::DigestTable;
+use image_cache_store::process::{LockFile, LockedDescriptor};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Deref;
@@ -19,12 +20,15 @@ const LOCK_ATTEMPTS: u32 = 20;
 /// The drop unlocks it explicitly: a child process that is just being started has the file open too until it executes its
 /// program, so closing the file here would leave the lock with the child, and the image would seem to be read.
 pub(crate) struct LockedImage {
+    /// Dropped before the file.
+    locked: LockedDescriptor,
     file: Arc<File>,
 }
 
 impl LockedImage {
-    fn new(file: File) -> Self {
-        LockedImage { file: Arc::new(file) }
+    fn new(file: LockFile) -> Self {
+        let (locked, file) = file.into_parts();
+        LockedImage { locked, file: Arc::new(file) }
     }
 
     pub fn file(&self) -> &Arc<File> {
@@ -42,8 +46,10 @@ impl Deref for LockedImage {
 
 impl Drop for LockedImage {
     fn drop(&mut self) {
-        // On a file system without locks it fails, and there was none.
-        let _ = self.file.unlock();
+        // On a file system without locks it fails, and there was none. A forked child has another file in its place.
+        if !self.locked.is_inherited() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -73,8 +79,9 @@ pub(super) fn open_verified(
 
 /// Opens the image and, if that succeeds at once, locks it against eviction.
 pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option<LockedImage>> {
+    let open = || inner.directory.open_cached(id);
     for _ in 0..LOCK_ATTEMPTS {
-        let Some(file) = inner.directory.open_cached(id)? else { return Ok(None) };
+        let Some(file) = LockFile::open_if(open)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => return Ok(Some(LockedImage::new(file))),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
@@ -82,5 +89,5 @@ pub(crate) fn open_locked(inner: &CacheInner, id: &ImageId) -> io::Result<Option
             Err(TryLockError::Error(_)) => return Ok(Some(LockedImage::new(file))),
         }
     }
-    Ok(inner.directory.open_cached(id)?.map(LockedImage::new))
+    Ok(LockFile::open_if(open)?.map(LockedImage::new))
 }

@@ -4,6 +4,7 @@ use super::growing_file::{GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
+use image_cache_store::process::Generation;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct LocalFile {
     source: Option<Arc<dyn SharedSource>>,
     /// Whether a task reads the source. Its runtime may have stopped, or may wait for this thread.
     is_task: bool,
+    /// The process whose reader it is.
+    process: Generation,
 }
 
 impl LocalFile {
@@ -34,7 +37,7 @@ impl LocalFile {
     /// The file of the reader's own fetch.
     pub fn new(progress: Arc<Progress>, source: Option<Arc<dyn SharedSource>>) -> LocalFile {
         progress.join();
-        LocalFile { progress, source, is_task: false }
+        LocalFile { progress, source, is_task: false, process: Generation::current() }
     }
 
     /// Whether its readers fetch the bytes.
@@ -95,6 +98,9 @@ impl LocalFile {
 
 impl Drop for LocalFile {
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            return;
+        }
         let left = self.progress.leave();
         if let Some(source) = self.source.take().filter(|_| left == 0) {
             source.fetch_rest_detached();

@@ -10,6 +10,7 @@ use super::partial_bytes::PartialBytes;
 use super::producer::Producer;
 use super::progress_info::FetchProgress;
 use crate::withheld::readable;
+use image_cache_store::process::Generation;
 use image_cache_store::sync::lock;
 use std::fs::File;
 use std::io;
@@ -31,12 +32,17 @@ pub(crate) struct Progress {
     file: OnceLock<Arc<File>>,
     /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
+    /// The process whose fetch it is.
+    process: Generation,
 }
 
 impl Drop for Progress {
     /// The last follower of a published image has left: the lock that protected the image from eviction is released explicitly,
     /// because a child process that is just being started has the file open too.
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            return;
+        }
         let has_ended = matches!(self.state().phase, FetchPhase::Ended(_));
         if let Some(file) = self.file.get().filter(|_| has_ended) {
             // On a file system without locks it fails, and there was none.
@@ -106,6 +112,7 @@ impl Progress {
             awaited: AtomicBool::new(false),
             file: OnceLock::new(),
             size,
+            process: Generation::current(),
         })
     }
 

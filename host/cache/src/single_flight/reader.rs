@@ -136,6 +136,8 @@ impl Read for FetchReader {
         if buf.is_empty() {
             return Ok(0);
         }
+        let request = self.state.request();
+        request.inner.check_process(&request.image_id)?;
         match &self.ended {
             ReaderEnd::No => {}
             ReaderEnd::With(_) => return Ok(0),

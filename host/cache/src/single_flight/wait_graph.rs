@@ -7,14 +7,15 @@
 use super::progress::Progress;
 use crate::error::Error;
 use image_cache_model::ImageId;
+use image_cache_store::process::PerProcess;
 use image_cache_store::sync::lock;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 /// The threads that wait for a fetch, and for which one.
-static WAITING: LazyLock<Mutex<HashMap<ThreadId, Wait>>> = LazyLock::new(Mutex::default);
+static WAITING: PerProcess<Mutex<HashMap<ThreadId, Wait>>> = PerProcess::new();
 
 /// A wait for bytes of a fetch after a position.
 struct Wait {
@@ -64,7 +65,7 @@ impl Waiting {
     /// [`Deadlock`](io::ErrorKind::Deadlock) if the thread that reads the source waits for this thread.
     pub fn start(holder: &Arc<SourceHolder>, position: u64) -> io::Result<Waiting> {
         let this = thread::current().id();
-        let mut waiting = lock(&WAITING);
+        let mut waiting = lock(WAITING.get());
         if waits_for(&waiting, holder, this) {
             return Err(Error::Deadlock { image_id: holder.image_id.clone() }.into());
         }
@@ -75,7 +76,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        lock(&WAITING).remove(&self.0);
+        lock(WAITING.get()).remove(&self.0);
     }
 }
 

@@ -59,6 +59,11 @@ impl ReadBudget {
         }))
     }
 
+    /// A budget of as many bytes, for a forked child: readers of its parent use the other one.
+    pub(crate) fn renewed(&self) -> ReadBudget {
+        ReadBudget::new(self.0.bytes)
+    }
+
     /// Bytes that are currently in use.
     pub fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)

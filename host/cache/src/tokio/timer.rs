@@ -1,6 +1,7 @@
 //! A timeout without the timer of the runtime, which the embedder may not have enabled.
 
 use futures_util::task::AtomicWaker;
+use image_cache_store::process::PerProcess;
 use image_cache_store::sync::lock;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +17,15 @@ pub(super) struct Timer {
 }
 
 /// The timers of this process that have not fired. One thread fires them all; it runs only while there are timers.
-static CLOCK: Clock =
-    Clock { set: Mutex::new(Set { timers: Vec::new(), ticks: false }), changed: Condvar::new() };
+static CLOCK: PerProcess<Clock> = PerProcess::new();
 
+#[derive(Default)]
 struct Clock {
     set: Mutex<Set>,
     changed: Condvar,
 }
 
+#[derive(Default)]
 struct Set {
     timers: Vec<(Instant, Weak<Timer>)>,
     ticks: bool,
@@ -32,14 +34,15 @@ struct Set {
 impl Timer {
     pub fn after(time: Duration) -> io::Result<Arc<Timer>> {
         let timer = Arc::new(Timer::default());
-        let mut set = lock(&CLOCK.set);
+        let clock = CLOCK.get();
+        let mut set = lock(&clock.set);
         set.timers.push((Instant::now() + time, Arc::downgrade(&timer)));
         if !set.ticks {
-            std::thread::Builder::new().name("image-cache-clock".into()).spawn(tick)?;
+            std::thread::Builder::new().name("image-cache-clock".into()).spawn(|| tick(clock))?;
             set.ticks = true;
         }
         drop(set);
-        CLOCK.changed.notify_one();
+        clock.changed.notify_one();
         Ok(timer)
     }
 
@@ -53,8 +56,8 @@ impl Timer {
     }
 }
 
-fn tick() {
-    let mut set = lock(&CLOCK.set);
+fn tick(clock: &Clock) {
+    let mut set = lock(&clock.set);
     loop {
         let now = Instant::now();
         let due: Vec<Weak<Timer>> =
@@ -67,14 +70,14 @@ fn tick() {
                 timer.fired.store(true, Ordering::Release);
                 timer.waker.wake();
             }
-            set = lock(&CLOCK.set);
+            set = lock(&clock.set);
             continue;
         }
         let Some(next) = next else {
             set.ticks = false;
             return;
         };
-        let waited = CLOCK.changed.wait_timeout(set, next.saturating_duration_since(now));
+        let waited = clock.changed.wait_timeout(set, next.saturating_duration_since(now));
         set = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
 }

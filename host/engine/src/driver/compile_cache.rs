@@ -1,14 +1,19 @@
-//! A cache of compiled components on disk, so that a short command need not compile. It is only an optimisation.
+//! Compiled components: in memory while a driver uses them, and on disk, so that a short command need not compile. Keeping them is
+//! only an optimisation.
 //!
-//! The host trusts compiled code that it loads, so the directory is used only if no other user can write to it; and a
+//! The host trusts compiled code that it loads, so a directory is used only if no other user can write to it; and a
 //! digest of each entry keeps the host from running code that the disk has damaged.
 
 mod entry;
+mod in_memory;
 mod storage;
 
 use super::error::causes;
-use crate::engine;
+use crate::engine::{self, Traps};
+use entry::ENTRY_SUFFIX;
+use image_cache_model::CompiledDrivers;
 use image_cache_store::Dir;
+use image_cache_store::sync::lock;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -16,60 +21,103 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use storage::Access;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The suffix of an entry's name.
-const ENTRY_SUFFIX: &str = ".cwasm";
-
-/// The cache of compiled components, or why there is none.
+/// The cache of compiled components.
 #[derive(Debug, Clone)]
-pub(super) struct CompileCache {
-    directory: Result<PathBuf, String>,
+pub(super) enum CompileCache {
+    /// None on disk.
+    InMemory,
+    /// In a directory.
+    At(PathBuf, Access),
+    /// There is none, for this reason.
+    Missing(String),
 }
 
 /// A component ready to be instantiated.
 pub(super) struct Compiled {
-    pub component: Component,
-    /// Whether it was loaded from the cache.
-    pub from_cache: bool,
+    /// Its code, in memory as long as this is used.
+    pub component: Arc<Component>,
+    pub origin: CodeOrigin,
     /// Why the cache could not be used, if it could not.
     pub cache_fault: Option<String>,
     /// How long it took.
     pub took: Duration,
 }
 
+/// Where compiled code was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CodeOrigin {
+    /// Another driver of this process uses it.
+    Memory,
+    /// The directory.
+    Disk,
+    /// Nowhere: it was compiled.
+    Compiler,
+}
+
 impl Compiled {
     /// Logs how long the driver's component took.
     pub fn log(&self, driver: &str) {
         let took = self.took;
-        if self.from_cache {
-            tracing::debug!(driver, ?took, "the compiled code was found on disk");
-        } else {
-            tracing::info!(driver, ?took, "the driver was compiled");
+        match self.origin {
+            CodeOrigin::Memory => tracing::debug!(driver, ?took, "the compiled code was in memory"),
+            CodeOrigin::Disk => {
+                tracing::debug!(driver, ?took, "the compiled code was found on disk")
+            }
+            CodeOrigin::Compiler => tracing::info!(driver, ?took, "the driver was compiled"),
         }
     }
 }
 
 impl CompileCache {
-    /// The user's: the directory `compiled/` in `$CACHE_DIRECTORY` (systemd's), `$XDG_CACHE_HOME/image-cache` or
-    /// `~/.cache/image-cache`.
-    pub fn of_user() -> Self {
+    /// The cache that the option `image_cache_compiled_drivers` names. The user's is the directory `compiled/` in `$CACHE_DIRECTORY`
+    /// (systemd's), `$XDG_CACHE_HOME/image-cache` or `~/.cache/image-cache`.
+    pub fn of(place: &CompiledDrivers) -> Self {
+        match place {
+            CompiledDrivers::None => CompileCache::InMemory,
+            CompiledDrivers::Directory(path) => CompileCache::At(path.clone(), Access::Shared),
+            _ => CompileCache::of_user(),
+        }
+    }
+
+    fn of_user() -> Self {
         let directory =
             of_environment(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let fault = "none of CACHE_DIRECTORY, XDG_CACHE_HOME and HOME names an absolute directory";
-        CompileCache { directory: directory.ok_or_else(|| fault.to_owned()) }
+        match directory {
+            Some(directory) => CompileCache::At(directory, Access::Private),
+            None => CompileCache::Missing(fault.to_owned()),
+        }
     }
 
-    /// A cache in `directory`, which is created if it is missing.
-    #[cfg(test)]
-    pub fn at(directory: PathBuf) -> Self {
-        CompileCache { directory: Ok(directory) }
-    }
-
-    /// Loads the component with these bytes from the cache, or compiles it and stores it there. The error is the compiler's.
+    /// The component with these bytes from memory or from the directory; otherwise compiles it and stores it there. The error is the
+    /// compiler's.
     pub fn compile(
+        &self,
+        traps: Traps,
+        bytes: &[u8],
+        digest: &[u8; 32],
+    ) -> Result<Compiled, String> {
+        let started = Instant::now();
+        let slot = in_memory::slot((*digest, traps));
+        // If another thread compiles the same component, this waits for its code.
+        let mut known = lock(&slot);
+        if let Some(component) = known.upgrade() {
+            let (origin, took) = (CodeOrigin::Memory, started.elapsed());
+            return Ok(Compiled { component, origin, cache_fault: None, took });
+        }
+        let compiled = self.load_or_compile(engine::engine(traps)?, bytes, digest)?;
+        *known = Arc::downgrade(&compiled.component);
+        Ok(compiled)
+    }
+
+    /// The same, without a look into the memory.
+    fn load_or_compile(
         &self,
         engine: &Engine,
         bytes: &[u8],
@@ -77,19 +125,17 @@ impl CompileCache {
     ) -> Result<Compiled, String> {
         let started = Instant::now();
         let name = entry_name(engine, digest);
-        let directory = self.directory.as_ref().map_err(String::clone).and_then(|path| {
-            let fault = |e: io::Error| format!("{}: {e}", path.display());
-            Ok((path, storage::open_private(path).map_err(fault)?))
-        });
-        if let Ok((_, directory)) = &directory
+        let directory = self.open();
+        if let Some(Ok((_, directory))) = &directory
             && let Some(component) = load(engine, directory, &name)
         {
-            let took = started.elapsed();
-            return Ok(Compiled { component, from_cache: true, cache_fault: None, took });
+            let (component, took) = (Arc::new(component), started.elapsed());
+            return Ok(Compiled { component, origin: CodeOrigin::Disk, cache_fault: None, took });
         }
         let component = compile(engine, bytes)?;
         let took = started.elapsed();
-        let stored = directory.and_then(|(path, directory)| {
+        let stored = directory.map_or(Ok(()), |directory| {
+            let (path, directory) = directory?;
             let code = component.serialize().map_err(io::Error::other);
             let written = code.and_then(|code| storage::write(&directory, &name, &code));
             written.map_err(|e| format!("{}: {e}", path.display()))
@@ -97,7 +143,25 @@ impl CompileCache {
         if let Err(fault) = &stored {
             tracing::debug!(%fault, "cannot store compiled code for the next start");
         }
-        Ok(Compiled { component, from_cache: false, cache_fault: stored.err(), took })
+        let (component, origin) = (Arc::new(component), CodeOrigin::Compiler);
+        Ok(Compiled { component, origin, cache_fault: stored.err(), took })
+    }
+
+    /// The directory, or why it is not used; `None` if there shall be none.
+    fn open(&self) -> Option<Result<(&Path, Dir), String>> {
+        let (path, access) = match self {
+            CompileCache::InMemory => return None,
+            CompileCache::Missing(fault) => return Some(Err(fault.clone())),
+            CompileCache::At(path, access) => (path, *access),
+        };
+        let opened = storage::open_trusted(path, access);
+        let opened = opened.map_err(|e| format!("{}: {e}", path.display()));
+        if access == Access::Shared
+            && let Err(fault) = &opened
+        {
+            tracing::warn!(%fault, "image_cache_compiled_drivers names a directory that is not used; drivers are compiled at each start");
+        }
+        Some(opened.map(|directory| (&**path, directory)))
     }
 }
 
@@ -154,7 +218,8 @@ fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
     };
     // SAFETY: the bytes must be a result of `Component::serialize`. They are in memory, where nothing changes them, and have
     // the digest that `storage::write` wrote with them, so they were not damaged since. No other user can have written them: they
-    // come from our file in our private directory (checked by `storage::open_private` just before). wasmtime itself refuses
+    // come from our file, or root's, in a directory that only we or root can write to (checked by `storage::open_trusted` just before).
+    // wasmtime itself refuses
     // code of another version or configuration.
     match unsafe { Component::deserialize(engine, code) } {
         Ok(component) => Some(component),

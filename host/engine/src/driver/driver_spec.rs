@@ -3,7 +3,10 @@
 use super::built_in::BuiltIn;
 use crate::capability::capacity::CacheLimits;
 use crate::capability::simulated_images::SimulatedImages;
-use image_cache_model::{Config, DriverConfig, DriverManifest, Limits, POLICY_DRIVERS};
+use crate::engine::Traps;
+use image_cache_model::{
+    CompiledDrivers, Config, DriverConfig, DriverManifest, Limits, POLICY_DRIVERS,
+};
 use image_cache_store::Directory;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +27,9 @@ pub struct DriverSpec {
     pub cache_limits: CacheLimits,
     /// The built-in sqlite driver's database, below the base directory.
     pub sqlite_db: PathBuf,
+    /// Where its compiled code is kept.
+    pub compiled: CompiledDrivers,
+    pub traps: Traps,
 }
 
 /// Where a driver works.
@@ -71,6 +77,8 @@ impl DriverSpec {
             manifest: None,
             cache_limits: CacheLimits::of(config),
             sqlite_db: config.sqlite_db.clone(),
+            compiled: config.compiled_drivers.clone(),
+            traps: Traps::with_signal_handlers(config.signal_handlers),
         }
     }
 }
@@ -100,6 +108,8 @@ pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec,
             manifest: None,
             cache_limits: CacheLimits::of(config),
             sqlite_db,
+            compiled: config.compiled_drivers.clone(),
+            traps: Traps::with_signal_handlers(config.signal_handlers),
         });
     }
     if name.eq_ignore_ascii_case("centralized_db") {

@@ -1,12 +1,13 @@
 //! Inspects a driver without a cache: what it is, what it needs, and whether it can be loaded.
 
-use super::compile_cache::{CompileCache, compile};
+use super::compile_cache::{CodeOrigin, compile};
 use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
 use super::host_state::HostState;
 use super::load::prepare;
 use crate::engine;
 use image_cache_model::{Config, DriverManifest, Grant};
+use image_cache_store::process::Working;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ pub struct Inspection {
     pub description: Option<(String, String)>,
     /// How long it took to compile the component, or to load compiled code.
     pub compile_time: Duration,
-    /// Whether compiled code was found on disk.
+    /// Whether compiled code was found on disk, or in the memory of this process.
     pub from_compile_cache: bool,
     /// Why compiled code is not stored on disk, if it is not.
     pub compile_cache_fault: Option<String>,
@@ -52,6 +53,7 @@ pub struct Inspection {
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
+    let _working = Working::start();
     let mut inspection = Inspection { name: name_or_file.into(), ..Inspection::default() };
     if let Err(fault) = inspection.look(name_or_file, config) {
         inspection.faults.push(fault);
@@ -68,12 +70,13 @@ pub fn inspect(name_or_file: &str, config: &Config) -> Inspection {
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> {
-    let examined =
-        find(name_or_file, config, Storage::None).and_then(|spec| examine(&spec)).ok()?;
+    let _working = Working::start();
+    let spec = find(name_or_file, config, Storage::None).ok()?;
+    let examined = examine(&spec).ok()?;
     if !examined.faults.is_empty() {
         return None;
     }
-    let engine = engine::engine().ok()?;
+    let engine = engine::engine(spec.traps).ok()?;
     let started = Instant::now();
     compile(engine, &examined.bytes).ok()?;
     Some(started.elapsed())
@@ -100,9 +103,9 @@ impl Inspection {
 
     fn run(&mut self, spec: DriverSpec, examined: &ExaminedComponent) -> Result<(), String> {
         let started = Instant::now();
-        let (template, compiled) = prepare(spec, examined, &CompileCache::of_user())?;
+        let (template, compiled) = prepare(spec, examined)?;
         self.compile_time = started.elapsed();
-        self.from_compile_cache = compiled.from_cache;
+        self.from_compile_cache = compiled.origin != CodeOrigin::Compiler;
         self.compile_cache_fault = compiled.cache_fault;
         let instance = template.instantiate(HostState::new(&template.spec), None);
         let mut instance = instance.map_err(|failed| failed.error.to_string())?;

@@ -13,6 +13,7 @@ use crate::capability::{no_images, wasi};
 use crate::engine::RunningCall;
 use image_cache_model::{Grant, printable};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
@@ -26,6 +27,8 @@ const MAX_HANDLES: usize = 1000;
 /// A driver's linked component, from which instances are created.
 pub(super) struct InstanceTemplate {
     pre: InstancePre<HostState>,
+    /// Kept, so that other caches of this process find its code.
+    _component: Arc<Component>,
     pub exports: ExportIndices,
     pub spec: DriverSpec,
 }
@@ -48,7 +51,7 @@ pub(super) struct FailedStart {
 
 impl InstanceTemplate {
     /// Links a component with its granted interfaces, and nothing else.
-    pub fn new(component: &Component, spec: DriverSpec) -> Result<Self, String> {
+    pub fn new(component: &Arc<Component>, spec: DriverSpec) -> Result<Self, String> {
         let unlinkable =
             |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
         let mut linker = Linker::new(component.engine());
@@ -64,7 +67,7 @@ impl InstanceTemplate {
         link(&mut linker, &spec.config.grants, imports).map_err(unlinkable)?;
         let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
         let exports = ExportIndices::new(&pre).map_err(unlinkable)?;
-        Ok(InstanceTemplate { pre, exports, spec })
+        Ok(InstanceTemplate { pre, _component: Arc::clone(component), exports, spec })
     }
 
     /// Whether its driver can access the images' files.

@@ -11,9 +11,10 @@ use super::loaded_driver::Driver;
 use crate::capability::no_images;
 use crate::capability::simulated_images::SimulatedImages;
 use crate::capability::sql::{Owner, SetAside};
-use crate::engine;
+use crate::engine::Traps;
 use image_cache_model::{Config, Grant};
 use image_cache_store::Directory;
+use image_cache_store::process::{PerProcess, Working};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ impl Driver {
     }
 
     fn load_spec(mut spec: DriverSpec) -> Result<Driver, LoadError> {
+        let _working = Working::start();
         let name = &*spec.name.clone();
         let failed = |fault| LoadError::new(name, vec![fault]);
         let examined = examine(&spec).map_err(failed)?;
@@ -69,8 +71,7 @@ impl Driver {
             return Err(LoadError::new(name, examined.faults));
         }
         spec.manifest = examined.names.manifest.clone().and_then(Result::ok);
-        let (template, compiled) =
-            prepare(spec, &examined, &CompileCache::of_user()).map_err(failed)?;
+        let (template, compiled) = prepare(spec, &examined).map_err(failed)?;
         compiled.log(name);
         Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
@@ -80,7 +81,9 @@ impl Driver {
     pub fn load_fallback(config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
         let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Storage::Directory(directory));
         let failed = |fault| LoadError::new(BuiltIn::Sqlite.name(), vec![fault]);
-        let compiled = compiled_fallback().as_ref().map_err(|fault| failed(fault.clone()))?;
+        let _working = Working::start();
+        let compiled = compiled_fallback(&spec).as_ref();
+        let compiled = compiled.map_err(|fault| failed(fault.clone()))?;
         let template = InstanceTemplate::new(&compiled.component, spec).map_err(failed)?;
         Driver::begin(template).map_err(|e| failed(e.to_string()))
     }
@@ -110,18 +113,30 @@ impl Driver {
 }
 
 /// Compiles the sqlite driver in the background, so that no request waits for this when another driver fails.
-pub fn compile_fallback() {
+pub fn compile_fallback(config: &Config) {
+    let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Storage::None);
+    let compile = move || compiled_fallback(&spec).is_ok();
     let thread = std::thread::Builder::new().name("image-cache-spare".into());
-    if let Err(error) = thread.spawn(|| compiled_fallback().is_ok()) {
+    if let Err(error) = thread.spawn(compile) {
         tracing::debug!(%error, "the failover driver will be compiled when it is needed");
     }
 }
 
-fn compiled_fallback() -> &'static Result<Compiled, String> {
-    static FALLBACK: OnceLock<Result<Compiled, String>> = OnceLock::new();
-    FALLBACK.get_or_init(|| {
+/// The code of the sqlite driver for this kind of traps, kept in memory until this process ends.
+fn compiled_fallback(spec: &DriverSpec) -> &'static Result<Compiled, String> {
+    #[derive(Default)]
+    struct Fallback {
+        signals: OnceLock<Result<Compiled, String>>,
+        checks: OnceLock<Result<Compiled, String>>,
+    }
+    static FALLBACK: PerProcess<Fallback> = PerProcess::new();
+    let code = match spec.traps {
+        Traps::Signals => &FALLBACK.get().signals,
+        Traps::Checks => &FALLBACK.get().checks,
+    };
+    code.get_or_init(|| {
         let bytes = BuiltIn::Sqlite.bytes();
-        CompileCache::of_user().compile(engine::engine()?, bytes, &digest(bytes))
+        CompileCache::of(&spec.compiled).compile(spec.traps, bytes, &digest(bytes))
     })
 }
 
@@ -209,9 +224,9 @@ fn start_when_not_busy(
 pub(super) fn prepare(
     spec: DriverSpec,
     examined: &ExaminedComponent,
-    cache: &CompileCache,
 ) -> Result<(InstanceTemplate, Compiled), String> {
-    let compiled = cache.compile(engine::engine()?, &examined.bytes, &examined.digest)?;
+    let cache = CompileCache::of(&spec.compiled);
+    let compiled = cache.compile(spec.traps, &examined.bytes, &examined.digest)?;
     Ok((InstanceTemplate::new(&compiled.component, spec)?, compiled))
 }
 

@@ -14,10 +14,11 @@ use super::peak_usage::Peak;
 use crate::bindings::exports::image_cache::driver::driver::Guest;
 use crate::bindings::image_cache::driver::types;
 use crate::capability::metrics::DriverMetric;
+use image_cache_store::process::Working;
 use image_cache_store::sync::TimedLock;
 use instance_slot::InstanceSlot;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{fmt, io};
 use wasmtime::Store;
@@ -116,6 +117,7 @@ impl Driver {
     /// drops the instance; the next call starts on an empty database. If another thread or process moved it first, or a second
     /// check finds no fault, nothing is moved.
     pub fn quarantine_database(&self) -> io::Result<Option<PathBuf>> {
+        let _working = Working::start();
         let mut slot = self.slot();
         slot.retire();
         slot.idle
@@ -126,6 +128,7 @@ impl Driver {
     /// Whether the driver's database was removed, replaced or emptied since it was opened; reported once. The next call creates
     /// another.
     pub fn close_replaced_database(&self) -> bool {
+        let _working = Working::start();
         self.slot().drop_replaced_or_emptied()
     }
 
@@ -151,6 +154,7 @@ impl Driver {
         let Some(_calling) = self.loaded.calling.lock_until(wait_until) else {
             return Err(CallError::Crowded);
         };
+        let _working = Working::start();
         let mut slot = self.slot();
         if slot.drop_replaced() {
             return Err(CallError::Replaced);
@@ -183,6 +187,15 @@ impl Driver {
             *slot = InstanceSlot::default();
             slot
         })
+    }
+}
+
+impl Drop for Loaded {
+    /// Ends the instance, which closes the database.
+    fn drop(&mut self) {
+        let _working = Working::start();
+        let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+        *slot = InstanceSlot::default();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checks of values and of driver definitions.
 
+use super::compiled_drivers::CompiledDrivers;
 use super::driver_config::{DriverConfig, Limits, POLICY_DRIVERS, RESERVED_DRIVERS};
 use super::driver_keys;
 use super::fault::{Rejected, quoted};
@@ -31,6 +32,21 @@ pub(super) fn dir(dir: PathBuf, accepted: &str) -> Result<PathBuf, Rejected> {
         return Err(Rejected::new(quoted(&name.to_string_lossy()), accepted));
     }
     Ok(dir)
+}
+
+/// Where compiled drivers are kept. A relative path would depend on the current directory, and could be a misspelt choice.
+pub(super) fn compiled_drivers(
+    place: CompiledDrivers,
+    accepted: &str,
+) -> Result<CompiledDrivers, Rejected> {
+    match &place {
+        CompiledDrivers::Directory(path)
+            if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) =>
+        {
+            Err(Rejected::new(quoted(&path.to_string_lossy()), accepted))
+        }
+        _ => Ok(place),
+    }
 }
 
 /// The driver; returns a reserved name in lower case.

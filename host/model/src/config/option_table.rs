@@ -8,7 +8,7 @@ use super::driver_config::DriverConfig;
 use super::fault::Rejected;
 use super::given::{self, Given};
 use super::option_macro::{OptionDefinition, options};
-use super::{Config, Durability, OtherWriter};
+use super::{CompiledDrivers, Config, Durability, OtherWriter};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -256,6 +256,31 @@ options! {
         accepted: SWITCH,
         field: require_signature: bool,
         set: (require: bool) => require,
+        read: given::switch,
+    }
+    CompiledDrivers {
+        flag: "--compiled-drivers",
+        value_name: "user|none|DIR",
+        default: "user",
+        is_of_glance: false,
+        help: "Where compiled drivers are kept for the next start: in the user's directory, nowhere, or in this one",
+        details: "Many caches can share a directory. It must belong to this user or to root, and no other user may be able to write to it; otherwise it is not used, with a warning. It is created if it is missing.",
+        accepted: "user, none, or the absolute path of a directory",
+        field: compiled_drivers: CompiledDrivers,
+        set: (place: CompiledDrivers) => place,
+        read: |given: &Given<'_>, accepted| given.os_text(accepted).map(CompiledDrivers::of_text),
+        check: check::compiled_drivers,
+    }
+    SignalHandlers {
+        flag: "--signal-handlers",
+        value_name: "true|false",
+        default: "true",
+        is_of_glance: false,
+        help: "Let the process handle SIGSEGV, SIGILL and SIGFPE, so that drivers run faster",
+        details: "If false, the compiled drivers check each access to their memory, and the process gets no signal handlers. This is for programs that embed the cache and need these signals themselves.",
+        accepted: SWITCH,
+        field: signal_handlers: bool,
+        set: (are_allowed: bool) => are_allowed,
         read: given::switch,
     }
 }

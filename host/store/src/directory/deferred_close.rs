@@ -31,7 +31,8 @@ impl DeferredClose<'_> {
         let closing = Mutex::new(closing);
         thread::scope(|scope| {
             let closing = &closing;
-            let thread = || thread::Builder::new().spawn_scoped(scope, || close(closing)).is_ok();
+            let builder = || thread::Builder::new().name("image-cache-close".into());
+            let thread = || builder().spawn_scoped(scope, || close(closing)).is_ok();
             let start = Box::new(move || (0..THREADS).filter(|_| thread()).count() > 0);
             work(&mut DeferredClose { to_close, start, is_started: false })
         })

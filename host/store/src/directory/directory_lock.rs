@@ -3,6 +3,7 @@
 
 use super::safe_open::{create_new, is_other, open_to_write};
 use super::{Directory, names};
+use crate::process::LockFile;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -24,14 +25,14 @@ const OPEN_ATTEMPTS: u32 = 8;
 /// Holds the directory's lock until it is dropped.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    _file: LockFile,
 }
 
 /// Shows until it is dropped that the cache is open (shared), or that one process uses it exclusively. Opening a cache takes the
 /// shared lock; moving its records to another driver takes the exclusive lock.
 #[derive(Debug)]
 pub struct OpenLock {
-    _file: File,
+    _file: LockFile,
 }
 
 impl Directory {
@@ -44,7 +45,7 @@ impl Directory {
     /// Shows that this process has the cache open. Waits while another process uses it exclusively; an error of kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) if that takes too long.
     pub fn open_lock_shared(&self) -> io::Result<OpenLock> {
-        let file = self.open_own(names::USERS)?;
+        let file = self.open_lock_file(names::USERS)?;
         let message = "its records are being moved by `image-cache driver migrate`; try again when that is done";
         match wait(|| file.try_lock_shared(), self.lock_timeout, message) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
@@ -58,7 +59,7 @@ impl Directory {
 
     /// Reserves the cache for this process; `None` if another process has it open.
     pub fn open_lock_exclusive(&self) -> io::Result<Option<OpenLock>> {
-        let file = self.open_own(names::USERS)?;
+        let file = self.open_lock_file(names::USERS)?;
         match wait(|| file.try_lock(), FORK_TIMEOUT, "") {
             Ok(()) => Ok(Some(OpenLock { _file: file })),
             Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(None),
@@ -81,10 +82,16 @@ impl Directory {
     /// Like [`lock`](Self::lock), for optional work: waits no longer than `timeout`.
     pub fn lock_within(&self, timeout: Duration) -> io::Result<DirectoryLock> {
         // The file is opened for each lock: the lock belongs to the open file, so it also works between threads.
-        let file = self.open_own(names::LOCK)?;
+        let file = self.open_lock_file(names::LOCK)?;
         let message = "another process holds the cache's lock; find the process that uses .image-cache/lock (fuser, lsof)";
         wait(|| file.try_lock(), timeout, message)?;
         Ok(DirectoryLock { _file: file })
+    }
+
+    /// Opens a file of `.image-cache/`, one of the [`names`], that exists for its lock; creates it if it is missing. A forked child
+    /// does not inherit it.
+    pub fn open_lock_file(&self, path: &str) -> io::Result<LockFile> {
+        LockFile::open(|| self.open_own(path))
     }
 
     /// Opens a file of `.image-cache/`, one of the [`names`], that exists for its lock or its times; creates it if it is missing.

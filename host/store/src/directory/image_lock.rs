@@ -31,6 +31,7 @@
 
 use super::directory_lock::wait;
 use super::{Directory, names};
+use crate::process::LockFile;
 use image_cache_model::ImageId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -42,7 +43,14 @@ use twox_hash::XxHash3_64;
 /// Holds the locks of some images until it is dropped.
 #[derive(Debug)]
 pub struct ImageLocks {
-    _file: File,
+    file: LockFile,
+}
+
+impl Drop for ImageLocks {
+    /// Releases the locks explicitly, like [`LockFile`] those of a whole file.
+    fn drop(&mut self) {
+        let _ = unlock_all(&self.file);
+    }
 }
 
 impl Directory {
@@ -55,10 +63,10 @@ impl Directory {
     /// image's.
     pub fn lock_images(&self, ids: &[ImageId]) -> io::Result<ImageLocks> {
         // The file is opened for each call: the locks belong to the open file, so they also work between threads.
-        let file = self.open_own(names::IMAGE_LOCKS)?;
+        let file = self.open_lock_file(names::IMAGE_LOCKS)?;
         // Usually all are free. Without waiting, any order is safe, and this needs neither sorting nor a clock.
         if ids.iter().all(|id| try_lock_byte(&file, byte_of(id)).is_ok()) {
-            return Ok(ImageLocks { _file: file });
+            return Ok(ImageLocks { file });
         }
         // Waiting while it holds some of them out of order could deadlock.
         unlock_all(&file)?;
@@ -69,7 +77,7 @@ impl Directory {
         for byte in bytes {
             wait(|| try_lock_byte(&file, byte), self.lock_timeout, message)?;
         }
-        Ok(ImageLocks { _file: file })
+        Ok(ImageLocks { file })
     }
 }
 

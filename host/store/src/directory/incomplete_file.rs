@@ -4,6 +4,7 @@ mod take;
 
 use super::dir::Dir;
 use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
+use crate::process::LockedDescriptor;
 use image_cache_model::{Durability, ImageId};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -22,6 +23,8 @@ pub use take::TakeResult;
 pub struct Incomplete {
     directory: Arc<Directory>,
     image_id: ImageId,
+    /// Dropped before the file.
+    locked: LockedDescriptor,
     /// Shared with its followers.
     file: Arc<File>,
     size: u64,
@@ -135,7 +138,8 @@ impl Drop for Incomplete {
     /// The fetch failed or was aborted: moves the file to `invalid/`, where an operator can examine it. Removes a verified file,
     /// which the cache could not publish.
     fn drop(&mut self) {
-        if !self.pending {
+        // A forked child must not undo the work of its parent.
+        if !self.pending || self.locked.is_inherited() {
             return;
         }
         if self.verified {

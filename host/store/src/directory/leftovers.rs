@@ -3,6 +3,7 @@
 use super::dir::Dir;
 use super::writer_lock::lock_exclusive;
 use super::{Directory, FileInfo, image_files, open_regular, remove_regular, same_inode};
+use crate::process::LockFile;
 use image_cache_model::{ImageId, Leftover, LeftoverState};
 use std::fs::TryLockError;
 use std::io;
@@ -34,7 +35,8 @@ impl Directory {
     /// Removes a leftover; false if it is gone, or a writer has replaced it.
     pub fn remove_leftover(&self, leftover: &Leftover) -> io::Result<bool> {
         let (dir, id) = (self.leftover_dir(leftover.state), &leftover.image_id);
-        let Some(file) = open_regular(dir, id)? else { return Ok(false) };
+        let opened = LockFile::open_if(|| open_regular(dir, id))?;
+        let Some(file) = opened else { return Ok(false) };
         let file = match lock_exclusive(dir, id, file) {
             Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => return Ok(false),

@@ -5,6 +5,7 @@ use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
 use super::safe_open::RateLimit;
 use super::{Directory, names};
+use crate::process::watch_forks;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -27,6 +28,7 @@ const SUPPORTED: [(&str, u64); 4] =
 impl Directory {
     /// Opens the directory at `path`, an ambient path; creates it and its subdirectories if they are missing.
     pub fn open(path: &Path, database: &Path) -> Result<Directory, DirectoryFault> {
+        watch_forks();
         let fault = |source| DirectoryFault { path: path.to_owned(), source };
         if !path.exists() {
             make_base(path).map_err(fault)?;

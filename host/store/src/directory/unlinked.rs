@@ -2,6 +2,7 @@
 
 use super::writer_lock::lock_exclusive;
 use super::{Directory, open_regular, same_inode, stat_regular, unlink};
+use crate::process::LockFile;
 use image_cache_model::ImageId;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -38,7 +39,7 @@ impl Directory {
     /// Removes a cached image unless a reader holds its lock: then it stays, and the error is of kind
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     pub fn evict(&self, id: &ImageId) -> io::Result<Option<UnlinkedFile>> {
-        let Some(file) = self.open_cached(id)? else { return Ok(None) };
+        let Some(file) = LockFile::open_if(|| self.open_cached(id))? else { return Ok(None) };
         let file = match lock_exclusive(&self.base, id, file) {
             Ok(locked) => locked,
             Err(TryLockError::WouldBlock) => {
@@ -48,6 +49,7 @@ impl Directory {
         };
         let size = file.metadata()?.len();
         let is_removed = same_inode(&self.base, id, &file)? && unlink(&self.base, id.as_str())?;
+        let (_, file) = file.into_parts();
         Ok(is_removed.then(|| UnlinkedFile::new(size, Some(file))))
     }
 }

@@ -2,22 +2,23 @@
 
 use crate::capability::error::{CapabilityError, io_error};
 use crate::driver::deadline::Deadline;
+use image_cache_store::process::{LockFile, PerProcess};
 use image_cache_store::sync::{TimedLock, TimedLockGuard};
 use image_cache_store::{Directory, names};
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Acquired before the file's lock, so that threads of this process wait for each other without polling.
-static IN_PROCESS: TimedLock = TimedLock::new();
+static IN_PROCESS: PerProcess<TimedLock> = PerProcess::new();
 
 /// A driver's handle of `.image-cache/attributes.lock`, opened at first use.
 #[derive(Debug, Default)]
-pub(super) struct AttributesLock(Option<File>);
+pub(super) struct AttributesLock(Option<LockFile>);
 
 /// Both locks, until this is dropped.
 pub(super) struct AttributesLockGuard<'a> {
-    file: &'a File,
+    file: &'a LockFile,
     _thread: TimedLockGuard<'static>,
 }
 
@@ -29,7 +30,7 @@ impl AttributesLock {
         deadline: &Deadline,
     ) -> Result<AttributesLockGuard<'_>, CapabilityError> {
         let until = || Instant::now() + deadline.remaining();
-        let thread = IN_PROCESS.lock_until(until).ok_or(CapabilityError::Busy)?;
+        let thread = IN_PROCESS.get().lock_until(until).ok_or(CapabilityError::Busy)?;
         let file = match &mut self.0 {
             Some(file) => file,
             none => none.insert(open(directory).map_err(|e| io_error(&e))?),
@@ -57,6 +58,6 @@ impl Drop for AttributesLockGuard<'_> {
 }
 
 /// Opens the file; creates it if it is missing.
-pub(super) fn open(directory: &Directory) -> io::Result<File> {
-    directory.open_own(names::ATTRIBUTES_LOCK)
+pub(super) fn open(directory: &Directory) -> io::Result<LockFile> {
+    directory.open_lock_file(names::ATTRIBUTES_LOCK)
 }

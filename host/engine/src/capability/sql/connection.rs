@@ -13,6 +13,8 @@ use crate::capability::error::io_error;
 use crate::driver::deadline::Deadline;
 use image_cache_model::printable;
 use image_cache_store::Directory;
+use image_cache_store::process::PerProcess;
+use image_cache_store::sync::lock;
 use rusqlite::ffi::SQLITE_CANTOPEN;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Mode, OFlags};
@@ -22,7 +24,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Maximum wait for another process's transaction.
@@ -30,7 +32,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Creating a database file closes a descriptor of it, which drops the POSIX locks of all other connections of this process on
 /// the same file: so files are created and opened one at a time.
-static OPENING: Mutex<()> = Mutex::new(());
+static OPENING: PerProcess<Mutex<()>> = PerProcess::new();
 
 /// An open, limited connection. When it is dropped, it is closed and its locks are released.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl OpenDatabase {
         share: DiskShare,
         deadline: &Deadline,
     ) -> Result<Self, SqlFault> {
-        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = lock(OPENING.get());
         let (location, identity) =
             find_or_make(directory, below).map_err(|error| opening_fault(below, &error))?;
         match OpenDatabase::on(&location, identity, share, deadline, Locking::Shared) {

@@ -1,7 +1,8 @@
 //! The lock under which a database's files are created or moved away, within a process and between processes.
 
+use image_cache_store::process::LockFile;
 use image_cache_store::{Directory, names};
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for the lock. A process holds it while it creates or quarantines a database, so that each side file found under it
 /// belongs to an existing database or to none. The lock is released when the file is dropped.
-pub(super) fn lock_database_files(directory: &Directory) -> io::Result<File> {
-    let file = directory.open_own(names::DATABASE_LOCK)?;
+pub(super) fn lock_database_files(directory: &Directory) -> io::Result<LockFile> {
+    let file = directory.open_lock_file(names::DATABASE_LOCK)?;
     let until = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {

@@ -6,10 +6,12 @@
 //! first time. If the embedding program has used it before, SQLite's own limit applies, which is for the whole process: a small
 //! statement may then be refused because of a large one, and can be retried.
 
+use image_cache_store::process::PerProcess;
+use image_cache_store::sync::lock;
 use rusqlite::ffi;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 /// Maximum memory for preparing a statement, in bytes. Nothing interrupts preparing, and a short text can produce a large tree:
 /// common tables and views are copied wherever they are named.
@@ -145,8 +147,8 @@ pub(super) fn preparing<T>(prepare: impl FnOnce() -> T) -> T {
         return prepare();
     }
     /// The limit is for the process: one statement at a time is prepared under it.
-    static PREPARE: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = PREPARE.lock().unwrap_or_else(PoisonError::into_inner);
+    static PREPARE: PerProcess<Mutex<()>> = PerProcess::new();
+    let _one_at_a_time = lock(PREPARE.get());
     let _limit = HeapLimit::set(used().saturating_add(PREPARING));
     prepare()
 }

@@ -7,9 +7,10 @@
 //!
 //! SQLite keeps a table of the files that the process has open, by device and inode, with the locks that the process has on them. A
 //! forked child inherits this table, but none of the locks: SQLite would believe that it holds locks of its parent. So a child
-//! gives its files other device numbers than its parent ([`DEVICE_OFFSET`]), and finds none of them in the table.
+//! gives its files other device numbers than its parent ([`with_device_offset`]), and finds none of them in the table.
 
 use super::memory;
+use image_cache_store::process::Generation;
 use rusqlite::ffi;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -17,7 +18,6 @@ use rustix::io::Errno;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The prefix of our paths, before a directory's descriptor. No other path has this form.
 pub(super) const PREFIX: &str = "/proc/self/./fd/";
@@ -44,12 +44,6 @@ struct SystemCalls {
 /// Set before SQLite makes calls through this VFS.
 static SYSTEM_CALLS: OnceLock<SystemCalls> = OnceLock::new();
 
-/// What is added to the device number of each file: 0 in the first process that opens a database.
-static DEVICE_OFFSET: AtomicU64 = AtomicU64::new(0);
-
-/// The process to which the offset belongs.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
-
 /// The VFS, created at first use; `None` if SQLite has no Unix VFS to copy. Call it before each database is opened.
 pub(super) fn registered() -> Option<&'static CStr> {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
@@ -58,16 +52,7 @@ pub(super) fn registered() -> Option<&'static CStr> {
         memory::count_by_thread();
         register().is_some()
     };
-    let is_registered = *IS_REGISTERED.get_or_init(register);
-    let process = std::process::id();
-    let before = PROCESS.load(Ordering::SeqCst);
-    if before != process {
-        if before != 0 {
-            DEVICE_OFFSET.store(u64::from(process) << 32, Ordering::SeqCst);
-        }
-        PROCESS.store(process, Ordering::SeqCst);
-    }
-    is_registered.then_some(NAME)
+    IS_REGISTERED.get_or_init(register).then_some(NAME)
 }
 
 fn register() -> Option<()> {
@@ -163,12 +148,12 @@ unsafe extern "C" fn fstat(file: c_int, answer: *mut c_void) -> c_int {
     unsafe { with_device_offset((calls.fstat)(file, answer), answer) }
 }
 
-/// Adds the offset to the device number of a result, and returns the status.
+/// Adds an offset to the device number of a result, another one in each forked child, and returns the status.
 ///
 /// # Safety
 /// If the status is 0, `answer` is a `struct stat`, which begins with the device number in 64 bits on each 64-bit Linux.
 unsafe fn with_device_offset(status: c_int, answer: *mut c_void) -> c_int {
-    let offset = DEVICE_OFFSET.load(Ordering::Relaxed);
+    let offset = Generation::current().number() << 32;
     if status == 0 && offset != 0 {
         // SAFETY: as stated above.
         unsafe {

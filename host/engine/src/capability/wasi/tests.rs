@@ -5,7 +5,8 @@ use crate::capability::capacity::CacheLimits;
 use crate::driver::driver_spec::{DriverSpec, Storage};
 use crate::driver::host_state::HostState;
 use crate::driver::host_state::wasi_imports;
-use image_cache_model::{Config, DriverConfig, Limits};
+use crate::engine::{Traps, engine};
+use image_cache_model::{CompiledDrivers, Config, DriverConfig, Limits};
 use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
@@ -31,7 +32,7 @@ const WAITING: &str = r#"(component
     (func (export "wait") (param "time" u64) (canon lift (core func $i "wait"))))"#;
 
 fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
-    let engine = crate::engine::engine().expect("an engine");
+    let engine = engine(Traps::Signals).expect("an engine");
     let mut linker = Linker::new(engine);
     wasi_imports::link(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
@@ -44,6 +45,8 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
         manifest: None,
         cache_limits: CacheLimits::of(&Config::builder("/nowhere").build().expect("it is valid")),
         sqlite_db: "cache.db".into(),
+        compiled: CompiledDrivers::None,
+        traps: Traps::Signals,
     };
     let mut store = Store::new(engine, HostState::new(&spec));
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));

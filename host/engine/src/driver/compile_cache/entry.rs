@@ -2,6 +2,9 @@
 
 use twox_hash::XxHash3_64;
 
+/// The suffix of an entry's name.
+pub const ENTRY_SUFFIX: &str = ".cwasm";
+
 /// The version of this format. It is part of an entry's name, so that no version treats another's files as damaged.
 pub const VERSION: u8 = 1;
 

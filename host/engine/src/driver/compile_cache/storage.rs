@@ -1,10 +1,10 @@
-//! The files of the compile cache: a directory that only this user can write to, read and written entry by entry.
+//! The files of the compile cache: a directory that no other user can write to, read and written entry by entry.
 
-use super::entry;
+use super::entry::{self, ENTRY_SUFFIX};
 use image_cache_store::{Dir, FileInfo};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -17,21 +17,47 @@ pub(super) const MAX_ENTRIES: usize = 64;
 /// Maximum size of an entry: the largest component that is allowed by default needs less than a tenth when compiled.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Opens the directory, creates it if it is missing, and checks that only this user can use it.
-pub fn open_private(directory: &Path) -> io::Result<Dir> {
+/// Who may use the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only this user.
+    Private,
+    /// Others may read it. Only this user or root may write to it: a directory of root can be filled in advance.
+    Shared,
+}
+
+/// Opens the directory, creates it if it is missing, and checks that no other user can write to it.
+pub fn open_trusted(directory: &Path, access: Access) -> io::Result<Dir> {
     if !directory.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&opened)?;
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
+    let (is_trusted, open_to_others, advice) = match access {
+        Access::Private => {
+            (is_own(stat.st_uid), 0o077, "it is open to others; set its mode to 0700")
+        }
+        Access::Shared => {
+            (is_trusted(stat.st_uid), 0o022, "others can write to it; set its mode to 0755 or 0700")
+        }
+    };
+    if !is_trusted {
         return Err(io::Error::other("it belongs to another user"));
     }
-    if stat.st_mode & 0o077 != 0 {
-        return Err(io::Error::other("it is open to others; set its mode to 0700"));
+    if stat.st_mode & open_to_others != 0 {
+        return Err(io::Error::other(advice));
     }
     Ok(Dir::from(opened))
+}
+
+fn is_own(user: u32) -> bool {
+    user == rustix::process::geteuid().as_raw()
+}
+
+/// Root can replace this program, too.
+fn is_trusted(user: u32) -> bool {
+    user == 0 || is_own(user)
 }
 
 /// The bytes of an entry; `None` if there is none, or it is not ours.
@@ -46,7 +72,7 @@ pub fn read(directory: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("it is no regular file"));
     }
-    if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+    if !is_trusted(stat.st_uid) || stat.st_mode & 0o022 != 0 {
         return Ok(None);
     }
     let len = stat.st_size.cast_unsigned();
@@ -82,11 +108,11 @@ fn write_new(directory: &Dir, temporary: &str, code: &[u8], name: &str) -> io::R
     file.sync_data()
 }
 
-/// Removes the oldest entries, and incomplete files of killed processes.
+/// Removes the oldest entries, and incomplete files of killed processes. Other files in the operator's directory stay.
 pub fn evict_oldest(directory: &Dir) -> io::Result<()> {
     let mut entries: Vec<(SystemTime, OsString)> = Vec::new();
     for entry in directory.entries()?.flatten() {
-        let Some(stat) = entry.stat()? else { continue };
+        let Some(stat) = entry.stat()?.filter(|_| is_entry(entry.file_name())) else { continue };
         entries.push((FileInfo::new(&stat).modified, entry.file_name().to_owned()));
     }
     entries.sort_unstable_by(|a, b| b.cmp(a));
@@ -94,4 +120,11 @@ pub fn evict_oldest(directory: &Dir) -> io::Result<()> {
         rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
     }
     Ok(())
+}
+
+/// Whether a file has the name of an entry, or the temporary name of one.
+fn is_entry(name: &OsStr) -> bool {
+    let name = name.to_str().map(|name| name.trim_start_matches('.'));
+    let key = name.and_then(|name| name.split_once(ENTRY_SUFFIX)).map(|(key, _)| key);
+    key.is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'))
 }

@@ -6,9 +6,10 @@ use crate::directory::writer_lock::lock_exclusive;
 use crate::directory::{
     Directory, not_regular, open_regular, remove_regular, same_inode, stat_any,
 };
+use crate::process::LockFile;
 use image_cache_model::ImageId;
 use rustix::fs::OFlags;
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +41,11 @@ impl Incomplete {
                 return Err(not_regular(image_id));
             }
             if let Some(file) = create(directory, image_id)? {
+                let (locked, file) = file.into_parts();
                 let incomplete = Incomplete {
                     directory: Arc::clone(directory),
                     image_id: image_id.clone(),
+                    locked,
                     file: Arc::new(file),
                     size: 0,
                     pending: true,
@@ -68,10 +71,13 @@ impl Incomplete {
 }
 
 /// Creates and locks the file; `None` if it exists already.
-fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>> {
+fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<LockFile>> {
     let mode = directory.owner.file_mode();
-    let file = match create_new(&directory.incomplete, image_id.as_str(), mode) {
-        Ok(file) => file,
+    let create = || create_new(&directory.incomplete, image_id.as_str(), mode);
+    let file = match LockFile::create(create) {
+        Ok(Some(file)) => file,
+        // A child may have it open: it is replaced like the file of a dead writer.
+        Ok(None) => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
         Err(e) => return Err(e),
     };
@@ -86,13 +92,14 @@ fn create(directory: &Directory, image_id: &ImageId) -> io::Result<Option<File>>
     }
     directory.adopt_owner(&file)?;
     // Followers that read through this handle must not change the access time, which belongs to the records.
-    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
+    let _ = rustix::fs::fcntl_setfl(&*file, OFlags::NOATIME);
     Ok(Some(file))
 }
 
 /// Removes the file of a dead writer; false if the writer is alive.
 fn remove_dead_writers_file(directory: &Directory, image_id: &ImageId) -> io::Result<bool> {
-    let Some(file) = open_regular(&directory.incomplete, image_id)? else {
+    let opened = LockFile::open_if(|| open_regular(&directory.incomplete, image_id))?;
+    let Some(file) = opened else {
         return match stat_any(&directory.incomplete, image_id)? {
             None => Ok(true),
             // Another writer created the file between the two system calls.
