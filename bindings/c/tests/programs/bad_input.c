@@ -1,5 +1,7 @@
 /* Bad input at the boundary is an error that names it. */
 #include "check.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 static const char *const ROOM = "room";
 static imgcache_cache *cache;
