@@ -1,7 +1,7 @@
 //! The native part of the Python package `image_cache`: the cache, its readers and its writers, without Python's lock during
 //! I/O.
 //!
-//! It never calls code of the caller: sources are read by the Python part, which pushes their bytes into a [`writer::Writer`].
+//! It never calls code of the caller: sources are read by the Python part, which pushes their bytes into a `Writer`.
 //! So an exception of a source stays in Python, and a source may use the cache again.
 
 mod cache;
