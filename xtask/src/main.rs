@@ -1,4 +1,4 @@
-//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | fuzz | demo | torture | guard | bench |
+//! Set-up, demonstration, tests and benchmarks: `cargo xtask drivers | test | lint | fuzz | demo | torture | guard | bench |
 //! bindings | package | docs | plots | c-library | python | msrv | structure`.
 
 mod bench;
@@ -35,10 +35,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   drivers      install the toolchain for drivers if it is missing, build them, and show what each imports
-  test         check formatting, lints and the book, and run all tests; continues after a failure, and lists the
+  test         check formatting, structure and the book, and run all tests; continues after a failure, and lists the
                failures at the end
-  test --full  check the comments for rustdoc, and run the tests that `test` omits: they need servers or other languages, or fuzz;
-               a change is merged when both pass
+  test --full  check lints and documentation, and run the tests that `test` omits: they need servers or other languages,
+               or they fuzz; a change is merged when both pass
+  lint         check formatting, lints and documentation only
   fuzz         fuzz the parsers of untrusted input: [TARGET...], all targets by default;
                [--for 60s] for each target, without it until stopped
   demo [FILE]  build target/release/image-cache, and use it on a real image, step by step
@@ -80,6 +81,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["demo"] => demo::run(None),
         ["demo", file] => demo::run(Some(PathBuf::from(file))),
         ["torture", parts @ ..] => torture::run(parts),
+        ["lint"] => steps::lint(),
         ["guard"] => steps::guard(false),
         ["guard", "--save"] => steps::guard(true),
         ["bench", rest @ ..] => bench::run(rest),

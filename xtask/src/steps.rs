@@ -47,7 +47,6 @@ pub fn test() -> Result<()> {
     run.check("Structure of the sources", structure::check);
     run.check("Layers of the host", layers::check);
     run.check("Bindings", || bindings::run(true));
-    run.command("Lints", lints());
     run.check("Dependencies", optional::deny);
     run.check("Book", optional::book);
     run.check("Example drivers", || {
@@ -78,7 +77,19 @@ fn doc() -> Command {
     doc
 }
 
-/// `cargo xtask test --full`: the tests that `cargo xtask test` omits because they need another language or much time.
+/// `cargo xtask lint`: the lints and the documentation, without the tests. Both compile all dependencies once more than the tests do,
+/// because cargo checks them separately: therefore they are part of [`full`], and not of [`test`].
+pub fn lint() -> Result<()> {
+    drivers::toolchain()?;
+    let mut run = Run::new();
+    run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
+    run.command("Lints", lints());
+    run.command("Documentation", doc());
+    run.finish()
+}
+
+/// `cargo xtask test --full`: the lints, and the tests that `cargo xtask test` omits because they need another language or much
+/// time.
 pub fn full() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
@@ -86,6 +97,7 @@ pub fn full() -> Result<()> {
         println!("\n=== Example drivers that take longer");
         examples::build_and_show_long()
     });
+    run.command("Lints", lints());
     run.command("Documentation", doc());
     run.command("Digests without fast-md5", without_fast_md5());
     let mut tests = test_programs::all();
