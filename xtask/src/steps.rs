@@ -78,7 +78,7 @@ fn doc() -> Command {
 }
 
 /// `cargo xtask lint`: the lints and the documentation, without the tests. Both compile all dependencies once more than the tests do,
-/// because cargo checks them separately: therefore they are part of [`full`], and not of [`test`].
+/// because cargo checks them separately: therefore they are part of [`full`], and not of `test`.
 pub fn lint() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
