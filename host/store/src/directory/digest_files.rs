@@ -3,7 +3,7 @@
 use super::safe_open::{create_new, is_other, open_to_read, random_suffix, read_whole};
 use super::{Directory, UnlinkedFile, same_inode, time, unlink};
 use image_cache_model::ImageId;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Stat};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
@@ -70,8 +70,7 @@ impl StagedDigests {
         self.pending = false;
         if self.durable {
             // Otherwise a power loss could leave the new image with old digests, and it would seem damaged.
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::fsync(rustix::fs::openat(blocks, ".", flags, Mode::empty())?)?;
+            blocks.sync()?;
         }
         Ok(())
     }

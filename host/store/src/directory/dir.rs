@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// A handle for names in the directory. It needs no permission to read the directory.
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// A handle to read or flush the directory.
+/// A handle for the directory itself.
 const READABLE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open directory. It remains the same directory if that is renamed.
@@ -73,7 +73,8 @@ impl Dir {
         Ok(rustix::fs::fsync(self.readable()?)?)
     }
 
-    fn readable(&self) -> io::Result<OwnedFd> {
+    /// The same directory, opened to read or flush it, or to change its owner and mode: [`HANDLE`] permits none of that.
+    pub(super) fn readable(&self) -> io::Result<OwnedFd> {
         Ok(rustix::fs::openat(&self.0, c".", READABLE, Mode::empty())?)
     }
 }

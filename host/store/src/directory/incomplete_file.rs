@@ -6,7 +6,7 @@ use super::dir::Dir;
 use super::{Directory, FileInfo, not_regular, remove_regular, same_inode};
 use crate::process::LockedDescriptor;
 use image_cache_model::{Durability, ImageId};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write};
@@ -162,10 +162,7 @@ impl Drop for Incomplete {
 impl Directory {
     /// Flushes the base directory to disk, so that published images survive a power loss.
     pub fn flush_to_disk(&self) -> io::Result<()> {
-        // `base` is an `O_PATH` handle, which cannot be flushed.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.base, ".", flags, Mode::empty())?;
-        Ok(rustix::fs::fsync(opened)?)
+        self.base.sync()
     }
 }
 

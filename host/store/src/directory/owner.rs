@@ -1,6 +1,7 @@
 //! Owner and mode of the files that the cache creates: those of the base directory, without execute permission for files.
 
-use rustix::fs::{Gid, Mode, OFlags, Stat, Uid};
+use super::dir::Dir;
+use rustix::fs::{Gid, Mode, Stat, Uid};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -36,11 +37,8 @@ impl Owner {
         self.give(file, self.file_mode())
     }
 
-    /// The handle may be an `O_PATH` handle, which cannot change owner and mode.
-    pub fn give_to_directory(self, directory: impl AsFd) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(directory, ".", flags, Mode::empty())?;
-        self.give(opened, self.directory_mode())
+    pub fn give_to_directory(self, directory: &Dir) -> io::Result<()> {
+        self.give(directory.readable()?, self.directory_mode())
     }
 
     fn give(self, made: impl AsFd, mode: u32) -> io::Result<()> {
