@@ -4,7 +4,7 @@
 use crate::next::{self, Next, NextImage};
 use crate::state::{Shares, Sizes};
 use crate::tables::{self, first_integer, rows};
-use crate::walk::{Entry, USES_TO_MOVE, Walk};
+use crate::walk::{Entry, Walk};
 use image_cache_driver_sdk::prelude::*;
 
 /// Images that a transaction moves, at most: of a million images, this changes about 4 MiB of the database, a quarter of the host's
@@ -68,9 +68,8 @@ fn search(image_id: &str, sizes: Sizes, shares: &Shares) -> Result<Option<(bool,
 
 /// Whether the image leaves the small queue by an eviction: one that was used twice moves on first.
 fn is_unused_in_small(image_id: &str) -> Result<bool, Error> {
-    const FIND: &str = "SELECT 1 FROM queue WHERE image_id = ?1 AND is_main = 0 AND uses < ?2";
-    let parameters = vec![Value::Text(image_id.into()), Value::Integer(USES_TO_MOVE.into())];
-    Ok(first_integer(FIND, parameters)?.is_some())
+    const FIND: &str = "SELECT 1 FROM queue WHERE image_id = ?1 AND is_main = 0 AND moves = 0";
+    Ok(first_integer(FIND, vec![Value::Text(image_id.into())])?.is_some())
 }
 
 /// Moves the images that are before the next one in its queue; returns the statement that does it if they are few.
