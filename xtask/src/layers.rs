@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The host's packages: each may use those before it.
-const LAYERS: [&str; 7] = [
+pub const LAYERS: [&str; 7] = [
     "image-cache-model",
     "image-cache-store",
     "image-cache-engine",

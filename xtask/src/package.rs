@@ -11,7 +11,7 @@ use crate::drivers;
 use crate::examples::context::{empty_directory, write};
 use anyhow::{Context, Result, bail};
 use image_cache_guest_toolchain::{Component, Workspace, build, component_in};
-use published::PUBLISHED;
+use published::published;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -51,15 +51,15 @@ fn make(folder: &Path) -> Result<Vec<PathBuf>> {
     // The components are not tracked by git, so that for cargo the packages have uncommitted changes. `outside` builds them all.
     let mut package = cargo(&["package", "--locked", "--allow-dirty", "--no-verify"]);
     package.arg("--target-dir").arg(folder);
-    for name in PUBLISHED {
+    for name in published() {
         package.args(["--package", name]);
     }
     step("Packages", package)?;
     let files = fs::read_dir(&made).with_context(|| format!("reading {}", made.display()))?;
     let mut files: Vec<PathBuf> = files.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "crate"));
-    if files.len() != PUBLISHED.len() {
-        bail!("{} has {} packages, not {}", made.display(), files.len(), PUBLISHED.len());
+    if files.len() != published().len() {
+        bail!("{} has {} packages, not {}", made.display(), files.len(), published().len());
     }
     files.sort();
     Ok(files)

@@ -42,7 +42,7 @@ const FUZZED: &str = "10s";
 pub fn test() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
-    run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
+    run.command("Formatting", formatting());
     run.check("Paths below the cache", paths::check);
     run.check("Structure of the sources", structure::check);
     run.check("Layers of the host", layers::check);
@@ -65,6 +65,10 @@ pub fn test() -> Result<()> {
     run.finish()
 }
 
+fn formatting() -> Command {
+    cargo(&["fmt", "--all", "--check"])
+}
+
 fn lints() -> Command {
     let mut lints = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
     lints.args(["--locked", "--", "-D", "warnings"]);
@@ -77,15 +81,20 @@ fn doc() -> Command {
     doc
 }
 
-/// `cargo xtask lint`: the lints and the documentation, without the tests. Both compile all dependencies once more than the tests do,
-/// because cargo checks them separately: therefore they are part of [`full`], and not of `test`.
+/// `cargo xtask lint`: the lints and the documentation, without the tests.
 pub fn lint() -> Result<()> {
     drivers::toolchain()?;
     let mut run = Run::new();
-    run.command("Formatting", cargo(&["fmt", "--all", "--check"]));
+    run.command("Formatting", formatting());
+    check_lints(&mut run);
+    run.finish()
+}
+
+/// Both compile all dependencies once more than the tests do, because cargo checks them separately: therefore they are part of
+/// [`full`], and not of `test`.
+fn check_lints(run: &mut Run) {
     run.command("Lints", lints());
     run.command("Documentation", doc());
-    run.finish()
 }
 
 /// `cargo xtask test --full`: the lints, and the tests that `cargo xtask test` omits because they need another language or much
@@ -97,8 +106,7 @@ pub fn full() -> Result<()> {
         println!("\n=== Example drivers that take longer");
         examples::build_and_show_long()
     });
-    run.command("Lints", lints());
-    run.command("Documentation", doc());
+    check_lints(&mut run);
     run.command("Digests without fast-md5", without_fast_md5());
     let mut tests = test_programs::all();
     tests.env(FULL, "1");

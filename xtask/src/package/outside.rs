@@ -1,7 +1,7 @@
 //! Builds the project in `tests/standalone/` outside of the workspace, as a service would that vendors its dependencies, and runs
 //! its program.
 
-use super::published::PUBLISHED;
+use super::published::published;
 use crate::command::{cargo, step};
 use crate::examples::context::{copy, empty_directory, write};
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ pub fn build_and_run(root: &Path, folder: &Path, sources: &Path) -> Result<()> {
     let outside = Outside { folder, project: &project };
     // Cargo does not compile a crate from such a folder again if its version is the same.
     let mut clean = outside.cargo(&["clean"])?;
-    for name in PUBLISHED {
+    for name in published() {
         clean.args(["--package", name]);
     }
     step("Sources of the packages", clean)?;
@@ -52,7 +52,7 @@ pub fn build_and_run(root: &Path, folder: &Path, sources: &Path) -> Result<()> {
     reader.arg(scratch.path().join("cache"));
     step("Program from the packages", reader)?;
     run_quick_start(&folder.join("target/debug/quick-start"), scratch.path())?;
-    println!("--- {} of {} crates are ours", PUBLISHED.len(), sources.read_dir()?.count());
+    println!("--- {} of {} crates are ours", published().len(), sources.read_dir()?.count());
     Ok(())
 }
 
