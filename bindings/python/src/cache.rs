@@ -3,7 +3,7 @@
 use crate::errors::{checksum_exception, config_exception, exception, gone};
 use crate::interpreter::without_lock;
 use crate::options;
-use crate::owned::Owned;
+use crate::owned::Gone;
 use crate::reader::{Follower, Reader};
 use crate::records::{self, Record};
 use crate::writer::Writer;
@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A driver: its name, its version, and where it is a fallback, the configured driver and the reason.
@@ -24,10 +25,11 @@ type Pruned = (u64, u64, Vec<(String, String)>);
 /// What a clean removed: incomplete files, invalid files, bytes, and the files that stayed with the reasons.
 type Cleaned = (u64, u64, u64, Vec<(String, String)>);
 
-/// An open cache of this process.
+/// An open cache. A forked child may use that of its parent.
 #[pyclass(frozen, module = "image_cache._native")]
 pub struct Cache {
-    cache: Owned<ImageCache>,
+    /// Until it is closed. It is only locked by threads that have Python's lock, so never during a fork.
+    cache: Mutex<Option<ImageCache>>,
 }
 
 impl Cache {
@@ -37,10 +39,14 @@ impl Cache {
         py: Python<'_>,
         work: impl FnOnce(&ImageCache) -> image_cache::Result<T> + Send,
     ) -> PyResult<T> {
-        let cache = self.cache.with(|cache| cache.clone());
-        let cache = cache.map_err(|why| gone(py, "the cache", why))?;
+        let cache = self.locked().clone();
+        let cache = cache.ok_or_else(|| gone(py, "the cache", Gone::Closed))?;
         let done = without_lock(py, move || work(&cache));
         done.map_err(|error| exception(py, &error))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<ImageCache>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,12 +64,13 @@ impl Cache {
         let config = config.map_err(|error| config_exception(py, &error))?;
         let opened = without_lock(py, || ImageCache::open(config));
         let cache = opened.map_err(|error| exception(py, &error))?;
-        Ok(Cache { cache: Owned::new(cache) })
+        Ok(Cache { cache: Mutex::new(Some(cache)) })
     }
 
     /// Closes it: the last reference writes the collected hits.
     fn close(&self, py: Python<'_>) {
-        let _ = without_lock(py, || self.cache.take().map(drop));
+        let closed = self.locked().take();
+        without_lock(py, || drop(closed));
     }
 
     fn is_cached(&self, py: Python<'_>, image_id: &str) -> PyResult<bool> {
@@ -224,11 +231,6 @@ impl Cache {
     ) -> PyResult<()> {
         expected(py, size, md5)?;
         self.run(py, |cache| cache.is_cached(image_id).map(drop))
-    }
-
-    /// The cache directory.
-    fn directory(&self, py: Python<'_>) -> PyResult<OsString> {
-        self.run(py, |cache| Ok(cache.config().dir.clone().into_os_string()))
     }
 }
 

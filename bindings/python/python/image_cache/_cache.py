@@ -45,27 +45,16 @@ class Cache:
     ) -> None:
         if directory is not None:
             options["dir"] = os.path.abspath(os.fsdecode(directory))
-        # The child of a fork may have another working directory.
-        self._file = None if config is None else os.path.abspath(os.fsdecode(config))
-        self._options = texts(options)
-        self._native: _native.Cache | None = None
-        self._process = os.getpid()
-        self._open()
-
-    def _open(self) -> _native.Cache:
+        # Forked children open the cache anew, and may have another working directory.
+        file = None if config is None else os.path.abspath(os.fsdecode(config))
         _process.enter()
-        self._native = native = _native.Cache(self._options, self._file)
-        self._process = os.getpid()
-        _process.note_directory(native.directory())
-        return native
+        self._native: _native.Cache | None = _native.Cache(texts(options), file)
 
     def _opened(self) -> _native.Cache:
         native = self._native
         if native is None:
             raise Closed("the cache is closed; open it again")
-        if self._process != os.getpid():
-            # The old object belongs to the parent: dropping it here touches nothing.
-            return self._open()
+        _process.enter()
         return native
 
     def close(self) -> None:
