@@ -74,10 +74,8 @@ fn is_unused_in_small(image_id: &str) -> Result<bool, Error> {
 
 /// Moves the images that are before the next one in its queue; returns the statement that does it if they are few.
 fn pass_before(next: &NextImage) -> Result<Option<Statement>, Error> {
-    if !next.passes_others() {
-        return Ok(None);
-    }
-    let (first, stop) = (next.first_place, next.entry.place);
+    let Some(first) = next.first_moving else { return Ok(None) };
+    let stop = next.entry.place;
     // There are at most as many images as places.
     if stop.saturating_sub(first) <= MOVED_AT_ONCE {
         return Ok(Some(move_to_end(next.is_main, first, stop)));

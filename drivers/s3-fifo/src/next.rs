@@ -9,14 +9,12 @@ use image_cache_driver_sdk::prelude::*;
 /// In the small queue, the first image that was not used twice; in the main queue, the first one that was not used. If every image
 /// of that queue was used, `place` is NULL.
 const NEXT: &str = "SELECT small_bytes, main_bytes, ghost_bytes, has_evicted, ghost.place, ghost.size, \
-        min(coalesce(moving, next_place), coalesce(next_place, moving)), \
+        (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 1 ORDER BY place LIMIT 1), \
         queue.place, queue.image_id, queue.size, uses, is_main \
-    FROM (SELECT *, \
-            (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 0 ORDER BY place LIMIT 1) AS next_place, \
-            (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 1 ORDER BY place LIMIT 1) AS moving \
-        FROM (SELECT *, (main_bytes > ?1 OR small_bytes = 0) AND EXISTS (SELECT 1 FROM queue WHERE is_main = 1) AS is_main_next \
-            FROM state)) \
-    LEFT JOIN queue ON queue.place = next_place \
+    FROM (SELECT *, (main_bytes > ?1 OR small_bytes = 0) AND EXISTS (SELECT 1 FROM queue WHERE is_main = 1) AS is_main_next \
+        FROM state) \
+    LEFT JOIN queue ON queue.place = \
+        (SELECT place FROM queue WHERE is_main = is_main_next AND moves = 0 ORDER BY place LIMIT 1) \
     LEFT JOIN ghost ON ghost.place = \
         (SELECT place FROM ghost INDEXED BY ghost_by_place WHERE is_expected = 0 ORDER BY place LIMIT 1)";
 
@@ -35,16 +33,11 @@ pub struct Next {
 pub struct NextImage {
     pub entry: Entry,
     pub is_main: bool,
-    /// The place of the first image of its queue: those before this image move when it is evicted.
-    pub first_place: i64,
+    /// The place of the first image that moves when this one is evicted, because it is before it in its queue.
+    pub first_moving: Option<i64>,
 }
 
 impl NextImage {
-    /// Whether images before it in its queue move when it is evicted.
-    pub fn passes_others(&self) -> bool {
-        self.first_place < self.entry.place
-    }
-
     /// Whether it is one that the ghost queue remembers.
     pub fn is_unused_in_small(&self) -> bool {
         !self.is_main && self.entry.uses < USES_TO_MOVE
@@ -61,15 +54,16 @@ pub fn find(shares: &Shares) -> Result<Next, Error> {
         Some([Value::Integer(place), size]) => Some((*place, unsigned(size))),
         _ => None,
     };
-    let [_, _, _, _, _, _, Value::Integer(first_place), entry @ .., Value::Integer(is_main)] =
-        row.as_slice()
-    else {
+    let [_, _, _, _, _, _, moving, entry @ .., Value::Integer(is_main)] = row.as_slice() else {
         return Ok(Next { sizes, has_evicted, oldest_ghost, image: None });
     };
     let image = tables::entry(entry.to_vec()).map(|entry| NextImage {
+        first_moving: match moving {
+            Value::Integer(place) if *place < entry.place => Some(*place),
+            _ => None,
+        },
         entry,
         is_main: *is_main != 0,
-        first_place: *first_place,
     });
     Ok(Next { sizes, has_evicted, oldest_ghost, image })
 }
