@@ -11,10 +11,22 @@ use crate::{
 use anyhow::Result;
 use std::process::Command;
 
-/// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
-/// a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 9] =
-    ["serve", "--test", "drivers", "--test", "cli", "--", "http_cache_tests", "agreement", "lru2"];
+/// The test programs, and their modules that need node, Python or valgrind, and time: they skip themselves, with a message, except
+/// in a full run. With `cli`, cargo builds the binary that they run.
+const FULL_ONLY: [&str; 12] = [
+    "serve",
+    "--test",
+    "drivers",
+    "--test",
+    "cli",
+    "--test",
+    "instructions",
+    "--",
+    "http_cache_tests",
+    "agreement",
+    "lru2",
+    "no_hot_path",
+];
 
 /// The variable that marks a full run.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
@@ -133,7 +145,7 @@ pub fn guard(save: bool) -> Result<()> {
     drivers::toolchain()?;
     // With the whole workspace and the same options as the tests: other features would give other counts.
     let mut guard = cargo(&["test", "--workspace", "--all-features", "--locked"]);
-    guard.args(["--test", "instructions", "--", "--nocapture"]);
+    guard.args(["--test", "instructions", "--", "--nocapture"]).env(FULL, "1");
     if save {
         guard.env("IMAGE_CACHE_SAVE_INSTRUCTIONS", "1");
     }

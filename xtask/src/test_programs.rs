@@ -21,6 +21,9 @@ const WAITING: [&str; 2] = ["glance", "serve"];
 /// file systems need most of the time of these tests to create and remove files. The other programs test the disk.
 const IN_MEMORY: [&str; 3] = ["cli", "docs", "drivers"];
 
+/// A library without tests of cargo, which `--lib` would build nevertheless, with all of PyO3. `cargo xtask python` tests it.
+const WITHOUT_TESTS: &str = "image-cache-python";
+
 /// A `cargo test` of the whole workspace; after a failure its other programs still run.
 pub fn all() -> Command {
     let mut tests = cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
@@ -41,14 +44,17 @@ pub fn build() -> Command {
 /// All test programs and the examples in the documentation: the commands of one series run one after the other. Temporary files of
 /// some are in `memory`, if there is one.
 pub fn series(memory: Option<&MemoryDir>) -> Result<[Series; 2]> {
-    let names = integration_tests()?;
+    let names = programs("test")?;
     if let Some(missing) =
         WAITING.iter().chain(&IN_MEMORY).find(|name| !names.iter().any(|it| it == *name))
     {
         bail!("no test program is named {missing}");
     }
     let (mut waiting, mut in_memory, mut others, mut examples) = (all(), all(), all(), all());
-    others.args(["--lib", "--bins"]);
+    others.args(["--exclude", WITHOUT_TESTS, "--lib"]);
+    for name in programs("bin")? {
+        others.args(["--bin", &name]);
+    }
     for name in &names {
         let program = match &**name {
             name if WAITING.contains(&name) => &mut waiting,
@@ -65,14 +71,14 @@ pub fn series(memory: Option<&MemoryDir>) -> Result<[Series; 2]> {
     Ok([others, Series::new("the tests that wait", vec![waiting])])
 }
 
-/// The names of the workspace's integration tests.
-fn integration_tests() -> Result<Vec<String>> {
+/// The names of the workspace's targets of this kind that have tests.
+fn programs(kind: &str) -> Result<Vec<String>> {
     let metadata = metadata()?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let tests = targets.filter(|target| target["kind"][0] == "test" && target["test"] == true);
+    let tested = targets.filter(|target| target["kind"][0] == kind && target["test"] == true);
     let mut names: Vec<String> =
-        tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
+        tested.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
     Ok(names)
