@@ -8,6 +8,7 @@ mod hostile;
 mod library;
 mod process;
 mod serve;
+mod simulate;
 
 use image_cache_tests::measure;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         &process::MEASURES,
         &hostile::MEASURES,
         &serve::MEASURES,
+        &simulate::MEASURES,
         &growth::MEASURES,
     ];
     measure::main(&parts.concat(), &library::WORKS)

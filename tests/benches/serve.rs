@@ -10,6 +10,7 @@ mod many_connections;
 mod nginx;
 mod origin;
 mod process;
+mod recording;
 mod service;
 mod warm;
 
@@ -21,10 +22,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-pub const MEASURES: [Measure; 4] = [
+pub const MEASURES: [Measure; 5] = [
     ("serve_large", warm::large),
     ("serve_small", warm::small),
     ("serve_cold", cold::concurrent_clients),
+    ("serve_record", recording::small),
     ("serve_memory", many_connections::memory),
 ];
 

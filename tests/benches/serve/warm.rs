@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 const ROUNDS: usize = 7;
 
 /// The number of small images, and of connections for requesting them.
-const SMALL: u64 = 100;
+pub const SMALL: u64 = 100;
 const CONNECTIONS: u64 = 8;
 
 /// The time for requesting small images from a server in each round.
@@ -85,7 +85,7 @@ fn warm(
     }
 }
 
-async fn requests_per_second(address: SocketAddr) -> io::Result<f64> {
+pub async fn requests_per_second(address: SocketAddr) -> io::Result<f64> {
     let begun = Instant::now();
     let mut clients = JoinSet::new();
     for number in 0..CONNECTIONS {
