@@ -8,7 +8,7 @@ mod table;
 use crate::command::{cargo, step, words};
 use crate::drivers;
 use anyhow::{Context, Result, bail};
-use candidates::{ALL, Candidate, GROUPS};
+use candidates::{Candidate, GROUPS};
 use image_cache_guest_toolchain::Workspace;
 use made_trace::{MadeTrace, TRACES};
 use std::env;
@@ -36,7 +36,7 @@ pub fn run(check: bool) -> Result<()> {
         fs::write(&trace, made.csv()?).with_context(|| trace.display().to_string())?;
         let mut simulation = Simulation { made, config: &config, trace: &trace, plot: None };
         if check {
-            results.add(made.name, &simulation.run(&ALL, &SIZES_OF_TABLE)?)?;
+            results.add(made.name, &simulation.run(&candidates::all(), &SIZES_OF_TABLE)?)?;
             continue;
         }
         for (suffix, group) in GROUPS {

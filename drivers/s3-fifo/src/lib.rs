@@ -118,7 +118,8 @@ impl AdmissionPolicy for S3Fifo {
     fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
         self.next = None;
         let small = self.shares.small;
-        if let (Large::Refuse, Some(size)) = (self.large, request.size.filter(|size| *size > small)) {
+        if let (Large::Refuse, Some(size)) = (self.large, request.size.filter(|size| *size > small))
+        {
             return Ok(Decision::Refuse(format!(
                 "it has {size} bytes, and the small queue takes {small}"
             )));

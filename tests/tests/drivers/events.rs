@@ -108,7 +108,7 @@ fn removals_have_their_reasons() -> Tested {
 fn the_capacity_is_what_is_configured_and_what_the_cache_holds() -> Tested {
     let trial = Trial::new();
     let config = trial.config(listener(&[])).max_size(5000).policy_min_age(Duration::ZERO);
-    let cache = image_cache_tests::components::open(config.max_images(Some(10)));
+    let cache = image_cache_tests::components::open(config.max_images(10));
     let told = || ["used_images", "used_bytes"].map(|name| metric(&cache, name, &[]));
     let held = || -> Tested<[f64; 2]> {
         let size = cache.cache_size()?;

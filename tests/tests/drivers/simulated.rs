@@ -149,9 +149,8 @@ fn a_driver_learns_the_tenants_and_the_times_of_fetches_from_the_trace() -> Test
     assert_eq!((outcome.hits, outcome.refused), (2, 1), "the second image is not x's: {outcome:?}");
     // A third image takes the place of the one that is fetched fast.
     for (slow, fast) in [("9", "0.1"), ("0.1", "9")] {
-        let rows = format!(
-            "1,a,10,,{slow}\n2,b,10,,{fast}\n3,c,10,,1\n4,c,10,,1\n5,a,10,,\n6,c,10,,\n"
-        );
+        let rows =
+            format!("1,a,10,,{slow}\n2,b,10,,{fast}\n3,c,10,,1\n4,c,10,,1\n5,a,10,,\n6,c,10,,\n");
         let outcome = example(env!("GUEST_COST"), &[], &rows, 20)?;
         let hits = if slow == "9" { 2 } else { 0 };
         assert_eq!(outcome.hits, hits, "{rows} {outcome:?}");

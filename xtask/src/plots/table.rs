@@ -1,6 +1,6 @@
 //! The table in the page "Choosing a policy": the shares of requests and bytes that each policy serves from the cache.
 
-use super::candidates::ALL;
+use super::candidates::all;
 use super::made_trace::TRACES;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -57,7 +57,7 @@ impl Results {
         table += "\n|---|";
         table += &"---|".repeat(TRACES.len() * SIZES_OF_TABLE.len());
         table += "\n";
-        for driver in ALL.iter().map(|candidate| candidate.name).chain([BELADY]) {
+        for driver in all().into_iter().map(|candidate| candidate.name).chain([BELADY]) {
             write!(table, "| `{driver}` |")?;
             for made in &TRACES {
                 for size in BYTES {
@@ -89,9 +89,9 @@ pub fn write(page: &Path, table: &str, check: bool) -> Result<()> {
 
 /// What is before the table, the table, and what is after it.
 fn parts(page: &str) -> Result<(&str, &str, &str)> {
-    let parts = page
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| rest.split_once(END).map(|(table, after)| (before, table, after)));
+    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+        rest.split_once(END).map(|(table, after)| (before, table, after))
+    });
     parts.with_context(|| format!("the page has no lines {BEGIN:?} and {END:?}"))
 }
 
@@ -103,8 +103,11 @@ mod tests {
     fn a_table_has_a_row_for_each_policy_and_replaces_the_one_before() -> Result<()> {
         let mut results = Results::default();
         for made in &TRACES {
-            for (driver, size) in
-                ALL.iter().map(|it| it.name).chain([BELADY]).flat_map(|it| BYTES.map(|size| (it, size)))
+            for (driver, size) in all()
+                .into_iter()
+                .map(|it| it.name)
+                .chain([BELADY])
+                .flat_map(|it| BYTES.map(|size| (it, size)))
             {
                 let json = format!(
                     "[{{\"driver\":\"{driver}\",\"size\":{size},\"requests\":8,\"hits\":5,\"bytes\":80,\"hit_bytes\":10}}]"
@@ -113,7 +116,7 @@ mod tests {
             }
         }
         let table = results.markdown()?;
-        assert_eq!(table.lines().count(), 2 + ALL.len() + 1);
+        assert_eq!(table.lines().count(), 2 + all().len() + 1);
         assert!(table.contains("| `two-hit-sieve` | 62.5 / 12.5 |"), "{table}");
         let place = tempfile::tempdir()?;
         let page = place.path().join("page.md");

@@ -12,7 +12,9 @@ const CALLS: u64 = 200;
 /// Names of images: few, so that the calls of a sequence meet the same images.
 const NAMES: [&str; 8] = ["a", "b", "B", "a-b", "a b", "é", "0", "00"];
 
-pub(super) fn a_random_sequence_of_calls_leaves_the_records_of_a_model(fixture: Fixture) -> Verdict {
+pub(super) fn a_random_sequence_of_calls_leaves_the_records_of_a_model(
+    fixture: Fixture,
+) -> Verdict {
     let seed = fixture.seed;
     let mut sequence = Sequence { fixture, random: Random(seed), records: BTreeMap::new() };
     for call in 1..=CALLS {
@@ -81,13 +83,15 @@ impl Sequence {
                 image.last_accessed = image.last_accessed.max(time);
             }
         }
+        // The host passes them oldest first.
+        hits.sort_by_key(|(_, time)| *time);
         self.fixture.hits(&hits)
     }
 
     /// One or two images, also some without a record.
     fn forget(&mut self) -> Verdict {
         let names: BTreeSet<&str> = [self.name(), self.name()].into();
-        for name in &names {
+        for name in names.iter().copied() {
             let known = self.records.remove(name).is_some();
             if known {
                 self.fixture.remove(&[name])?;

@@ -44,7 +44,10 @@ impl FromStr for Columns {
                 required.map(str::to_owned),
                 optional.map(|name| name.map(str::to_owned)),
             )),
-            numbers if numbers == all.clone().count() && all.clone().all(|part| number(part) > Some(0)) => {
+            numbers
+                if numbers == all.clone().count()
+                    && all.clone().all(|part| number(part) > Some(0)) =>
+            {
                 let required = required.map(|part| number(part).unwrap_or(1));
                 Ok(Columns::Numbered(required, optional.map(|part| part.and_then(number))))
             }

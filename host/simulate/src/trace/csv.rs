@@ -76,7 +76,8 @@ fn find(options: &TraceOptions, first: &StringRecord) -> Result<(Places, bool), 
                 format!("it does not have the columns {}", names.join(", "))
             };
             let [time, id, size] = required.each_ref().map(|name| position(name));
-            let required = [time.ok_or_else(missing)?, id.ok_or_else(missing)?, size.ok_or_else(missing)?];
+            let required =
+                [time.ok_or_else(missing)?, id.ok_or_else(missing)?, size.ok_or_else(missing)?];
             let places = optional.each_ref().map(|name| name.as_ref().map(|name| position(name)));
             if places.contains(&Some(None)) {
                 return Err(missing());
@@ -117,7 +118,7 @@ fn request(record: &StringRecord, places: Places, unit: TimeUnit) -> Result<Line
     // A row about a hit has no time of a fetch.
     let fetch_micros = match fetch?.trim() {
         "" => 0,
-        time => unit.micros(time).map_err(|reason| format!("of a fetch: {reason}"))?,
+        time => unit.micros(time).map_err(|reason| format!("the time of a fetch: {reason}"))?,
     };
     Ok(Line { at: unit.micros(time)?, id, size, tenant: tenant?, fetch_micros })
 }
