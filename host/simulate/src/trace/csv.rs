@@ -58,8 +58,7 @@ pub(super) fn read(
 
 /// The columns, and whether the first line has their names.
 fn find(options: &TraceOptions, first: &StringRecord) -> Result<(Places, bool), String> {
-    let position =
-        |name: &str| first.iter().position(|field| field.trim().eq_ignore_ascii_case(name));
+    let position = |name: &str| position(first, name);
     let is_number = |at: usize| first.get(at).is_some_and(|it| it.trim().parse::<f64>().is_ok());
     match &options.columns {
         Some(Columns::Numbered(required, optional)) => {
@@ -70,19 +69,7 @@ fn find(options: &TraceOptions, first: &StringRecord) -> Result<(Places, bool), 
             Ok((Places { required, optional }, is_header))
         }
         Some(Columns::Named(required, optional)) => {
-            let missing = || {
-                let names = required.iter().chain(optional.iter().flatten());
-                let names: Vec<&str> = names.map(String::as_str).collect();
-                format!("it does not have the columns {}", names.join(", "))
-            };
-            let [time, id, size] = required.each_ref().map(|name| position(name));
-            let required =
-                [time.ok_or_else(missing)?, id.ok_or_else(missing)?, size.ok_or_else(missing)?];
-            let places = optional.each_ref().map(|name| name.as_ref().map(|name| position(name)));
-            if places.contains(&Some(None)) {
-                return Err(missing());
-            }
-            Ok((Places { required, optional: places.map(Option::flatten) }, true))
+            find_named(first, required, optional).map(|places| (places, true))
         }
         None => match NAMES.map(position) {
             [Some(time), Some(id), Some(size)] => {
@@ -96,6 +83,27 @@ fn find(options: &TraceOptions, first: &StringRecord) -> Result<(Places, bool), 
             _ => Ok((Places { required: [0, 1, 2], optional: [None; OPTIONAL] }, false)),
         },
     }
+}
+
+fn find_named(
+    first: &StringRecord,
+    required: &[String; REQUIRED],
+    optional: &[Option<String>; OPTIONAL],
+) -> Result<Places, String> {
+    let named = required.iter().chain(optional.iter().flatten());
+    let missing: Vec<&str> =
+        named.map(String::as_str).filter(|name| position(first, name).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(format!("it does not have the columns {}", missing.join(", ")));
+    }
+    // All are there.
+    let place = |name: &String| position(first, name).unwrap_or_default();
+    let optional = optional.each_ref().map(|name| name.as_ref().map(place));
+    Ok(Places { required: required.each_ref().map(place), optional })
+}
+
+fn position(record: &StringRecord, name: &str) -> Option<usize> {
+    record.iter().position(|field| field.trim().eq_ignore_ascii_case(name))
 }
 
 fn request(record: &StringRecord, places: Places, unit: TimeUnit) -> Result<Line<'_>, String> {

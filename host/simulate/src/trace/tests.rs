@@ -109,8 +109,14 @@ fn tenants_and_the_times_of_fetches_are_read_if_the_trace_has_them() -> Result<(
     let long = known(&read(&format!("time,id,size,tenant\n1,x,10,{}\n", "t".repeat(200)))?);
     assert_eq!(long[0].0.as_ref().map(String::len), Some(64));
     for (trace, expected) in [
-        ("time,id,size,fetch_time\n1,x,10,soon\n", "the time of a fetch: the time \"soon\" is no number"),
-        ("time,id,size,fetch_time\n1,x,10,-1\n", "the time of a fetch: the time \"-1\" is negative"),
+        (
+            "time,id,size,fetch_time\n1,x,10,soon\n",
+            "the time of a fetch: the time \"soon\" is no number",
+        ),
+        (
+            "time,id,size,fetch_time\n1,x,10,-1\n",
+            "the time of a fetch: the time \"-1\" is negative",
+        ),
         ("time,id,size,tenant\n1,x,10\n", "line 2 of the trace: it has no column 4"),
     ] {
         let words = error(read(trace));
@@ -119,7 +125,7 @@ fn tenants_and_the_times_of_fetches_are_read_if_the_trace_has_them() -> Result<(
     let options =
         TraceOptions { columns: "time,id,size,who".parse().ok(), ..TraceOptions::default() };
     let words = error(Trace::read("time,id,size\n1,a,1\n".as_bytes(), &options));
-    assert!(words.contains("does not have the columns time, id, size, who"), "{words}");
+    assert!(words.contains("does not have the columns who"), "{words}");
     Ok(())
 }
 
