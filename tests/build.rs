@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const GUESTS: [Guest; 5] = [
+const GUESTS: [Guest; 6] = [
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },
     Guest { package: "image-cache-guest-listener", directory: "tests/guests/listener" },
     // The tests also use it as a driver of a third party.
     Guest { package: "image-cache-driver-gdsf", directory: "drivers/gdsf" },
+    Guest { package: "image-cache-driver-cost", directory: "drivers/examples/cost-rs" },
     Guest { package: "image-cache-driver-expiry", directory: "drivers/examples/expiry-rs" },
     Guest { package: "image-cache-driver-quota", directory: "drivers/examples/quota-rs" },
 ];

@@ -17,7 +17,8 @@ pub const BUILT_IN: [Guest; 6] = [
 ];
 
 /// The example drivers in Rust, and the guests of the tests except the hostile ones, which the tests build.
-const OTHERS: [Guest; 3] = [
+const OTHERS: [Guest; 4] = [
+    Guest { package: "image-cache-driver-cost", directory: "drivers/examples/cost-rs" },
     Guest { package: "image-cache-driver-expiry", directory: "drivers/examples/expiry-rs" },
     Guest { package: "image-cache-driver-quota", directory: "drivers/examples/quota-rs" },
     Guest { package: "image-cache-guest-faulty", directory: "tests/guests/faulty" },

@@ -52,7 +52,8 @@ usage: cargo xtask COMMAND
   docs         write the generated manuals, docs/configuration.md and docs/image-cache.1; --check compares them
   package      make the packages that are published, with the built-in drivers; build a project outside of the workspace
                from them, offline and without a toolchain for drivers, and run its program
-  plots        replay made traces through the built-in policies, and write the plots of docs/choosing-a-policy.md
+  plots        replay made traces through the policies, and write the plots and the table of docs/choosing-a-policy.md;
+               --check only compares the table
   c-library    build libimage_cache, and install it with its header and the file for pkg-config: [PREFIX] [--profile NAME];
                the default is target/c
   python       build the wheel of the Python package, and test it in clean environments, also against Glance;
@@ -90,7 +91,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["docs"] => docs::run(false),
         ["docs", "--check"] => docs::run(true),
         ["package"] => package::run(),
-        ["plots"] => plots::run(),
+        ["plots"] => plots::run(false),
+        ["plots", "--check"] => plots::run(true),
         ["c-library", rest @ ..] => c_library::run(rest),
         ["python", rest @ ..] => python::run(rest),
         ["msrv"] => optional::msrv(),

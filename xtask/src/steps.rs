@@ -5,7 +5,7 @@ use crate::memory_dir::MemoryDir;
 use crate::run::Run;
 use crate::series::Series;
 use crate::{
-    bindings, drivers, examples, fuzz, layers, optional, package, paths, python, structure,
+    bindings, drivers, examples, fuzz, layers, optional, package, paths, plots, python, structure,
     test_programs,
 };
 use anyhow::Result;
@@ -127,6 +127,7 @@ pub fn full() -> Result<()> {
         "Tests with servers and other languages",
         vec![Series::new("the tests", vec![tests])],
     );
+    run.check("Table of policies", || plots::run(true));
     run.check("Packages", package::run);
     run.check("Python package", || python::run(&[]));
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));

@@ -17,6 +17,7 @@ mod policy;
 mod statements;
 mod victims;
 
+use image_cache_driver_sdk::client_request;
 use image_cache_driver_sdk::prelude::*;
 use policy::Goal;
 
@@ -42,8 +43,13 @@ impl Driver for Gdsf {
         Ok(Gdsf { goal, admission })
     }
 
-    fn is_cacheable(&mut self, image_id: String, _: Option<u64>, now: u64) -> Result<bool, Error> {
-        self.admission.admits(&image_id, now)
+    fn is_cacheable(
+        &mut self,
+        image_id: String,
+        size: Option<u64>,
+        now: u64,
+    ) -> Result<bool, Error> {
+        Ok(self.admit(client_request(image_id, size, now))? == Decision::Admit)
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
@@ -83,6 +89,12 @@ impl Driver for Gdsf {
     }
 }
 
+impl AdmissionPolicy for Gdsf {
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        self.admission.decide(&request)
+    }
+}
+
 /// Executes one statement directly, and several statements in one transaction.
 fn run(statements: &[Statement]) -> Result<(), Error> {
     match statements {
@@ -92,4 +104,4 @@ fn run(statements: &[Statement]) -> Result<(), Error> {
     }
 }
 
-export_driver!(Gdsf);
+export_driver!(Gdsf, admission);

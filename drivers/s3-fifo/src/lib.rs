@@ -20,6 +20,7 @@ mod tables;
 mod victims;
 mod walk;
 
+use image_cache_driver_sdk::client_request;
 use image_cache_driver_sdk::prelude::*;
 use next::Next;
 use state::Shares;
@@ -84,14 +85,7 @@ impl SqlDriver for S3Fifo {
         size: Option<u64>,
         now: u64,
     ) -> Result<bool, Error> {
-        self.next = None;
-        let is_large = size.is_some_and(|size| size > self.shares.small);
-        if is_large && self.large == Large::Refuse {
-            return Ok(false);
-        }
-        let is_back = tables::expect_back(&image_id)?;
-        // An image that comes back was requested before.
-        Ok(is_back || self.admission.admits(&image_id, now)?)
+        Ok(self.admit(client_request(image_id, size, now))? == Decision::Admit)
     }
 
     fn record_cached(&mut self, image: CachedImage) -> Result<(), Error> {
@@ -120,4 +114,22 @@ impl SqlDriver for S3Fifo {
     }
 }
 
-export_driver!(S3Fifo);
+impl AdmissionPolicy for S3Fifo {
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        self.next = None;
+        let small = self.shares.small;
+        if let (Large::Refuse, Some(size)) = (self.large, request.size.filter(|size| *size > small))
+        {
+            return Ok(Decision::Refuse(format!(
+                "it has {size} bytes, and the small queue takes {small}"
+            )));
+        }
+        // An image that comes back was requested before.
+        if tables::expect_back(&request.image_id)? {
+            return self.admission.admit(&request);
+        }
+        self.admission.decide(&request)
+    }
+}
+
+export_driver!(S3Fifo, admission);

@@ -1,11 +1,14 @@
 //! Admission on the second request: an image that is requested only once does not displace one that is in use.
 
-use crate::sql::{self, Statement, Value};
+use crate::sql::{self, Value};
 use crate::types::Error;
-use crate::{ConfigurationError, Options, error_words};
+use crate::{
+    AdmissionRequest, ConfigurationError, Decision, Options, RequestKind, error_words, integer,
+    statement, unsigned,
+};
 use std::str::FromStr;
 
-/// First requests that are remembered, at most: with their index, about 10 MB.
+/// Requests that a table remembers, at most: with their index, about 10 MB.
 const MOST_REMEMBERED: i64 = 100_000;
 
 /// How long a first request counts by default: a day, in seconds.
@@ -13,25 +16,101 @@ const DAY: u64 = 24 * 60 * 60;
 
 const MICROS: u64 = 1_000_000;
 
-/// The places grow, so the oldest request has the smallest one.
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS first_requests (\
-    place INTEGER PRIMARY KEY AUTOINCREMENT, image_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL)";
+/// How long an admission stands while the image is being fetched, at least: a day, in microseconds.
+const LONGEST_FETCH: u64 = DAY * MICROS;
 
-const FIND: &str = "SELECT at FROM first_requests WHERE image_id = ?1";
+/// A table of requests with their times. The places grow, so the oldest request has the smallest one.
+struct Requests {
+    create: &'static str,
+    find: &'static str,
+    remember: &'static str,
+    trim: &'static str,
+}
 
-const REMEMBER: &str = "INSERT OR REPLACE INTO first_requests (image_id, at) VALUES (?1, ?2)";
+macro_rules! requests {
+    ($table:literal) => {
+        Requests {
+            create: concat!(
+                "CREATE TABLE IF NOT EXISTS ",
+                $table,
+                " (place INTEGER PRIMARY KEY AUTOINCREMENT, image_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL)"
+            ),
+            find: concat!("SELECT at FROM ", $table, " WHERE image_id = ?1"),
+            remember: concat!("INSERT OR REPLACE INTO ", $table, " (image_id, at) VALUES (?1, ?2)"),
+            trim: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE place <= (SELECT max(place) FROM ",
+                $table,
+                ") - ?1"
+            ),
+        }
+    };
+}
 
-const TRIM: &str =
-    "DELETE FROM first_requests WHERE place <= (SELECT max(place) FROM first_requests) - ?1";
+/// The first request of each image, until it is too long ago.
+const FIRST: Requests = requests!("first_requests");
+
+/// Requests that were admitted before the size was known: the host asks again at the end of their fetches.
+const ADMITTED: Requests = requests!("admitted_requests");
+
+impl Requests {
+    fn create(&self) -> Result<(), Error> {
+        sql::execute(&statement(self.create, Vec::new())).map(drop)
+    }
+
+    /// When the image was requested, if that is remembered.
+    fn find(&self, image_id: &str) -> Result<Option<u64>, Error> {
+        let id = vec![Value::Text(image_id.into())];
+        let rows = sql::query(&statement(self.find, id))?.rows;
+        Ok(rows.first().and_then(|row| row.first()).map(unsigned))
+    }
+
+    fn remember(&self, image_id: &str, at: u64) -> Result<(), Error> {
+        let row = vec![Value::Text(image_id.into()), integer(at)];
+        let trim = statement(self.trim, vec![Value::Integer(MOST_REMEMBERED)]);
+        sql::execute_all(&[statement(self.remember, row), trim]).map(drop)
+    }
+}
 
 /// Which images a driver admits, apart from its own conditions. The operator chooses it by the option `admission`.
 ///
 /// With `two-hit`, an image is admitted at its second request: its first one is only remembered, for the seconds of the option
-/// `within` (a day by default). Of a trace in which many images are requested once, this keeps those out of the cache.
+/// `within` (a day by default). Of a trace in which many images are requested once, this keeps those out of the cache. An image
+/// that an operator adds or queues is admitted at once.
 /// B. M. Maggs, R. K. Sitaraman, "Algorithmic Nuggets in Content Delivery", ACM SIGCOMM Computer Communication Review 45(3), 2015
 /// ("cache-on-second-hit").
 ///
-/// The requests are in a table of the driver's database: this needs the grant `sql`.
+/// The requests are in tables of the driver's database: this needs the grant `sql`. Export `admission`, and answer `admit` by
+/// [`decide`](Self::decide):
+///
+/// ```
+/// use image_cache_driver_sdk::client_request;
+/// use image_cache_driver_sdk::prelude::*;
+/// struct Mine { records: SqlRecords, admission: Admission }
+///
+/// impl SqlDriver for Mine {
+///     fn describe() -> Description { Description { name: "mine".into(), version: "1.0.0".into() } }
+///     fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
+///         let admission = Admission::take(&mut options)?;
+///         options.finish()?;
+///         Ok(Mine { records: SqlRecords::open()?, admission })
+///     }
+///     fn records(&mut self) -> &mut SqlRecords { &mut self.records }
+///     fn is_cacheable(&mut self, image_id: String, size: Option<u64>, now: u64) -> Result<bool, Error> {
+///         Ok(self.admit(client_request(image_id, size, now))? == Decision::Admit)
+///     }
+/// }
+///
+/// impl AdmissionPolicy for Mine {
+///     fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+///         self.admission.decide(&request)
+///     }
+/// }
+///
+/// export_driver!(Mine, admission);
+/// # fn main() {}
+/// ```
 pub struct Admission {
     /// How long a first request counts, in microseconds; `None` admits every image.
     within: Option<u64>,
@@ -76,36 +155,55 @@ impl Admission {
     }
 
     fn open(seconds: u64) -> Result<Admission, ConfigurationError> {
-        let made = sql::execute(&Statement { sql: TABLE.into(), parameters: Vec::new() });
+        let made = FIRST.create().and_then(|()| ADMITTED.create());
         made.map_err(|error| {
-            let words = format!("making the table first_requests: {}", error_words(&error));
+            let words = format!("making the tables of requests: {}", error_words(&error));
             ConfigurationError::Other(words)
         })?;
         Ok(Admission { within: Some(seconds.saturating_mul(MICROS)) })
     }
 
-    /// Whether the image is admitted. For `is_cacheable`: it remembers a first request. A call that the host repeats has the same
-    /// time, so it does not count as a second request.
+    /// The answer to `admit`. It remembers a first request, and refuses it with a reason. If it admits a request of unknown size, it
+    /// also admits the second question, however long the fetch takes. A call that the host repeats has the same time, so it does
+    /// not count as a second request.
+    pub fn decide(&mut self, request: &AdmissionRequest) -> Result<Decision, Error> {
+        let Some(within) = self.within else { return Ok(Decision::Admit) };
+        if matches!(request.requester.kind, RequestKind::Add | RequestKind::Prefetch) {
+            return Ok(Decision::Admit);
+        }
+        if is_confirmed(request, within)? || self.admits(&request.image_id, request.now)? {
+            return self.admit(request);
+        }
+        Ok(Decision::Refuse(format!("first request within {} s", within / MICROS)))
+    }
+
+    /// For a driver that admits an image for a reason of its own, before it asks [`decide`](Self::decide): the second question about
+    /// an image of unknown size is then admitted too.
+    pub fn admit(&mut self, request: &AdmissionRequest) -> Result<Decision, Error> {
+        if self.within.is_some() && request.size.is_none() {
+            ADMITTED.remember(&request.image_id, request.now)?;
+        }
+        Ok(Decision::Admit)
+    }
+
+    /// Whether a client's request is admitted: [`decide`](Self::decide) without a reason, and without a second question.
     pub fn admits(&mut self, image_id: &str, now: u64) -> Result<bool, Error> {
         let Some(within) = self.within else { return Ok(true) };
-        let id = || Value::Text(image_id.into());
-        let rows = sql::query(&Statement { sql: FIND.into(), parameters: vec![id()] })?.rows;
-        let first = match rows.first().map(Vec::as_slice) {
-            Some([Value::Integer(at)]) => u64::try_from(*at).ok(),
-            _ => None,
-        };
-        match request(first, now, within) {
+        match request(FIRST.find(image_id)?, now, within) {
             Request::Second => Ok(true),
             Request::Repeated => Ok(false),
-            Request::First => {
-                let at = Value::Integer(i64::try_from(now).unwrap_or(i64::MAX));
-                let remember = Statement { sql: REMEMBER.into(), parameters: vec![id(), at] };
-                let most = vec![Value::Integer(MOST_REMEMBERED)];
-                let trim = Statement { sql: TRIM.into(), parameters: most };
-                sql::execute_all(&[remember, trim]).map(|_| false)
-            }
+            Request::First => FIRST.remember(image_id, now).map(|()| false),
         }
     }
+}
+
+/// Whether this is the second question about a request that was admitted.
+fn is_confirmed(request: &AdmissionRequest, within: u64) -> Result<bool, Error> {
+    if request.size.is_none() {
+        return Ok(false);
+    }
+    let admitted = ADMITTED.find(&request.image_id)?;
+    Ok(admitted.is_some_and(|at| request.now.abs_diff(at) <= within.max(LONGEST_FETCH)))
 }
 
 fn take_within(options: &mut Options) -> Result<Option<u64>, ConfigurationError> {

@@ -43,7 +43,7 @@ pub use driver::{Driver, stalled_leftovers};
 pub use error::error_words;
 pub use hits::{ImageHits, hits_by_image};
 pub use lru::LruSelector;
-pub use optional::{AdmissionPolicy, EventListener, Timer};
+pub use optional::{AdmissionPolicy, EventListener, Timer, client_request};
 pub use options::Options;
 pub use records::{SqlRecords, rows_for};
 pub use sql_driver::SqlDriver;

@@ -2,7 +2,7 @@
 //! [`export_driver!`](crate::export_driver) names it.
 
 use crate::types::Error;
-use crate::{AdmissionRequest, Decision, Driver, Event};
+use crate::{AdmissionRequest, Decision, Driver, Event, RequestKind, Requester};
 
 /// Admission with the requester and with a reason: `export_driver!(MyDriver, admission)`.
 ///
@@ -35,6 +35,12 @@ use crate::{AdmissionRequest, Decision, Driver, Event};
 pub trait AdmissionPolicy: Driver {
     /// May this image be cached?
     fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error>;
+}
+
+/// The request of a client whose tenant is not known. A driver that exports `admission` answers `is_cacheable` like `admit` with it.
+pub fn client_request(image_id: String, size: Option<u64>, now: u64) -> AdmissionRequest {
+    let requester = Requester { kind: RequestKind::Client, tenant: None };
+    AdmissionRequest { image_id, size, now, requester }
 }
 
 /// Reads with their bytes, fetches with their cost, and removals with their reasons: `export_driver!(MyDriver, events)`.

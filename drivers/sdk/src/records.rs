@@ -108,11 +108,22 @@ impl SqlRecords {
     /// | most bytes for the fewest hits | `(hits + 1.0) / (size + 1), image_id` |
     pub fn victims(&mut self, request: Eviction, order: &str) -> Result<Vec<Victim>, Error> {
         let text = format!("SELECT image_id, size FROM images ORDER BY {order} LIMIT ?1 OFFSET ?2");
-        select(request, |limit, offset| {
-            let parameters = vec![integer(limit.into()), integer(offset)];
-            Ok(sql::query(&statement(&text, parameters))?.rows)
-        })
+        victims_of(request, &text)
     }
+
+    /// As [`victims`](Self::victims), in the order of a query with the columns `image_id` and `size`: for an order in a table of your
+    /// own. The query has no LIMIT, and an index gives its order, so that a page does not sort all images.
+    pub fn victims_of(&mut self, request: Eviction, query: &str) -> Result<Vec<Victim>, Error> {
+        victims_of(request, &format!("{query} LIMIT ?1 OFFSET ?2"))
+    }
+}
+
+/// The victims in the order of a query with a limit and an offset.
+fn victims_of(request: Eviction, text: &str) -> Result<Vec<Victim>, Error> {
+    select(request, |limit, offset| {
+        let parameters = vec![integer(limit.into()), integer(offset)];
+        Ok(sql::query(&statement(text, parameters))?.rows)
+    })
 }
 
 /// Executes one statement directly, and several statements in one transaction.

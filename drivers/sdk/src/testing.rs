@@ -132,6 +132,11 @@ impl<D: Driver> TestHost<D> {
         self.driver.forget(vec![image_id.into()])
     }
 
+    /// Removes the file of an image, as another process does: the driver is not told.
+    pub fn lose(&mut self, image_id: &str) {
+        with(|state| state.images.remove(image_id));
+    }
+
     /// The record of an image.
     pub fn record(&mut self, image_id: &str) -> Result<Option<CachedImage>, Error> {
         self.driver.cached_image(image_id.into())

@@ -11,6 +11,7 @@
 mod queue;
 mod victims;
 
+use image_cache_driver_sdk::client_request;
 use image_cache_driver_sdk::prelude::*;
 
 /// The driver. An instance keeps nothing in memory.
@@ -38,8 +39,13 @@ impl SqlDriver for Sieve {
         &mut self.records
     }
 
-    fn is_cacheable(&mut self, image_id: String, _: Option<u64>, now: u64) -> Result<bool, Error> {
-        self.admission.admits(&image_id, now)
+    fn is_cacheable(
+        &mut self,
+        image_id: String,
+        size: Option<u64>,
+        now: u64,
+    ) -> Result<bool, Error> {
+        Ok(self.admit(client_request(image_id, size, now))? == Decision::Admit)
     }
 
     /// One image after the other, so that the hand moves in the order of the evictions.
@@ -52,4 +58,10 @@ impl SqlDriver for Sieve {
     }
 }
 
-export_driver!(Sieve);
+impl AdmissionPolicy for Sieve {
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        self.admission.decide(&request)
+    }
+}
+
+export_driver!(Sieve, admission);

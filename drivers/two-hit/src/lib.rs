@@ -5,6 +5,7 @@
 //!
 //! The SDK has the admission, so that other drivers offer it as an option (`admission = "two-hit"`).
 
+use image_cache_driver_sdk::client_request;
 use image_cache_driver_sdk::prelude::*;
 
 /// The driver. An instance keeps nothing in memory.
@@ -28,9 +29,20 @@ impl SqlDriver for TwoHit {
         &mut self.records
     }
 
-    fn is_cacheable(&mut self, image_id: String, _: Option<u64>, now: u64) -> Result<bool, Error> {
-        self.admission.admits(&image_id, now)
+    fn is_cacheable(
+        &mut self,
+        image_id: String,
+        size: Option<u64>,
+        now: u64,
+    ) -> Result<bool, Error> {
+        Ok(self.admit(client_request(image_id, size, now))? == Decision::Admit)
     }
 }
 
-export_driver!(TwoHit);
+impl AdmissionPolicy for TwoHit {
+    fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
+        self.admission.decide(&request)
+    }
+}
+
+export_driver!(TwoHit, admission);

@@ -25,6 +25,7 @@ mod lru;
 mod paging;
 mod records;
 mod restarting;
+mod sequences;
 mod sharing;
 mod timing;
 mod totals;
@@ -74,11 +75,18 @@ impl Case {
 
     /// Runs the case against the driver of `config`, in a new directory under `scratch` that is removed
     /// afterwards. `config.dir` and the database's name are not used, and nothing else is changed.
+    /// Random sequences have the seed 0.
     pub fn run(&self, config: &Config, scratch: &Path) -> CaseResult {
+        self.run_with_seed(config, scratch, 0)
+    }
+
+    /// As [`run`](Self::run), with another seed for the random sequences of calls: the same seed makes the same calls. The other
+    /// cases make the same calls with every seed.
+    pub fn run_with_seed(&self, config: &Config, scratch: &Path, seed: u64) -> CaseResult {
         let start = Instant::now();
         let recorder = Recorder::default();
         let outcome = fixture::in_new_directory(scratch, |directory| {
-            (self.check)(Fixture::new(config, directory, recorder.clone())?)
+            (self.check)(Fixture::new(config, directory, recorder.clone(), seed)?)
         });
         let (time, measured) = (start.elapsed(), recorder.into_measured());
         CaseResult { name: self.name, outcome, time, measured }
@@ -227,6 +235,8 @@ macro_rules! for_each_conformance_case {
                 hits_survive_a_restart
                 what_was_forgotten_stays_forgotten_after_a_restart
                 empty_records_can_be_opened_again;
+            sequences:
+                a_random_sequence_of_calls_leaves_the_records_of_a_model;
             sharing:
                 two_instances_see_each_others_records
                 two_instances_see_each_others_hits

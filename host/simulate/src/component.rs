@@ -26,6 +26,7 @@ pub struct ComponentPolicy<'a> {
     driver: Driver,
     cached: SimulatedImages,
     images: &'a [ImageId],
+    requesters: &'a [Requester],
     numbers: HashMap<&'a str, u32>,
     /// The size of each image when it was last cached, by its number.
     sizes: Vec<u64>,
@@ -57,6 +58,7 @@ impl<'a> ComponentPolicy<'a> {
             driver,
             cached,
             images,
+            requesters: &trace.requesters,
             numbers,
             sizes: vec![0; images.len()],
             held: CacheSize::default(),
@@ -69,6 +71,10 @@ impl<'a> ComponentPolicy<'a> {
 
     fn id(&self, image: u32) -> &'a ImageId {
         &self.images[image as usize]
+    }
+
+    fn requester(&self, request: &Request) -> Requester {
+        self.requesters.get(request.requester as usize).cloned().unwrap_or_default()
     }
 
     fn call<T>(
@@ -153,20 +159,31 @@ impl<'a> ComponentPolicy<'a> {
 impl Policy for ComponentPolicy<'_> {
     fn hit(&mut self, request: &Request) -> Result<(), PolicyError> {
         let image_id = self.id(request.image).clone();
-        let (at, bytes) = (system_time(request.at), request.size);
-        self.hits.push(Hit { image_id, at, bytes, requester: Requester::default() });
+        let (at, bytes, requester) =
+            (system_time(request.at), request.size, self.requester(request));
+        self.hits.push(Hit { image_id, at, bytes, requester });
         if self.hits.len() < HITS_PER_CALL { Ok(()) } else { self.pass_hits() }
     }
 
     fn admits(&mut self, request: &Request) -> Result<bool, PolicyError> {
         self.pass_hits()?;
         self.tick(request.at)?;
-        let (image_id, requester) = (self.id(request.image), &Requester::default());
+        let (image_id, requester) = (self.id(request.image), &self.requester(request));
         let (size, now) = (Some(request.size), system_time(request.at));
         let request = AdmissionRequest { image_id, size, now, requester };
         let call = if self.driver.has_admission() { "admit" } else { "is-cacheable" };
         let decision = self.call(call, |driver| driver.admit(&request))?;
         Ok(decision == Decision::Admit)
+    }
+
+    fn give_up(&mut self, request: &Request) -> Result<(), PolicyError> {
+        let (id, requester) = (self.id(request.image), self.requester(request));
+        self.notify(|| Event::NotCached {
+            image_id: id.clone(),
+            at: system_time(request.at),
+            bytes: request.size,
+            requester,
+        })
     }
 
     fn insert(&mut self, request: &Request) -> Result<(), PolicyError> {
@@ -185,12 +202,13 @@ impl Policy for ComponentPolicy<'_> {
         self.sizes[request.image as usize] = request.size;
         self.held.images += 1;
         self.held.bytes += request.size;
+        let requester = self.requester(request);
         self.notify(|| Event::Fetched {
             image_id: id.clone(),
             at: now,
             bytes: request.size,
-            duration: Duration::ZERO,
-            requester: Requester::default(),
+            duration: Duration::from_micros(request.fetch_micros),
+            requester,
         })
     }
 

@@ -20,6 +20,15 @@ pub trait Policy {
         Ok(true)
     }
 
+    /// Notes that an image that was admitted was not cached: it is larger than the cache, or nothing was evicted for it.
+    ///
+    /// # Errors
+    /// If the driver's call failed.
+    fn give_up(&mut self, request: &Request) -> Result<(), PolicyError> {
+        let _ = request;
+        Ok(())
+    }
+
     /// Records an image that is cached now.
     ///
     /// # Errors

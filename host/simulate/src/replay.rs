@@ -59,7 +59,7 @@ struct SimulatedCache {
 /// Replays a trace through a policy, with a cache of `capacity` bytes that is empty at the start.
 ///
 /// A request of a cached image is a hit. Otherwise the policy is asked for admission, images are evicted one at a time until the
-/// new one fits, and it is cached. Every half hour of the trace, the policy evicts the images that are too old for it. A request with
+/// new one fits, and it is cached. If it does not fit, the policy is told that the fetch ended without it. Every half hour of the trace, the policy evicts the images that are too old for it. A request with
 /// another size than the cached image is one of a new version: the old one is forgotten, and the request is a miss.
 ///
 /// # Errors
@@ -119,12 +119,17 @@ impl SimulatedCache {
         policy: &mut dyn Policy,
         evictions: &mut u64,
     ) -> Result<bool, PolicyError> {
-        if !policy.admits(request)? || request.size > self.capacity {
+        if !policy.admits(request)? {
             return Ok(false);
+        }
+        if request.size > self.capacity {
+            return policy.give_up(request).map(|()| false);
         }
         while self.used > self.capacity - request.size {
             let needed = self.used - (self.capacity - request.size);
-            let Some(victim) = policy.evict(request, needed)? else { return Ok(false) };
+            let Some(victim) = policy.evict(request, needed)? else {
+                return policy.give_up(request).map(|()| false);
+            };
             self.forget(victim);
             *evictions += 1;
         }

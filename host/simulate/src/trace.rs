@@ -27,7 +27,7 @@ use std::io::{self, Read};
 const BEGINNING: u64 = 64 << 10;
 
 impl Trace {
-    /// Reads a whole trace into memory: 24 bytes for each request, and the ids.
+    /// Reads a whole trace into memory: 32 bytes for each request, and the ids.
     ///
     /// # Errors
     /// If the trace cannot be read, is truncated, or has a record that its format does not allow; the error names the line.

@@ -54,7 +54,9 @@ fn records_in_memory_fail_where_records_are_to_last_or_to_be_shared_and_nowhere_
 }
 
 /// The case that must detect each fault.
-const FOUND_BY: [(&str, &str, &str); 17] = [
+const FOUND_BY: [(&str, &str, &str); 19] = [
+    ("error-other", "record-hits", "a_random_sequence_of_calls_leaves_the_records_of_a_model"),
+    ("no-victim", "select-victims", "a_random_sequence_of_calls_leaves_the_records_of_a_model"),
     ("trap", "is-cacheable", "admission_is_answered_for_an_unknown_size"),
     ("panic", "record-cached", "a_record_is_found_as_it_was_written"),
     ("error-other", "record-hits", "a_hit_counts_and_moves_the_last_access"),

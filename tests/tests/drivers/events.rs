@@ -105,6 +105,36 @@ fn removals_have_their_reasons() -> Tested {
 }
 
 #[test]
+fn the_capacity_is_what_is_configured_and_what_the_cache_holds() -> Tested {
+    let trial = Trial::new();
+    let config = trial.config(listener(&[])).max_size(5000).policy_min_age(Duration::ZERO);
+    let cache = image_cache_tests::components::open(config.max_images(10));
+    let told = || ["used_images", "used_bytes"].map(|name| metric(&cache, name, &[]));
+    let held = || -> Tested<[f64; 2]> {
+        let size = cache.cache_size()?;
+        Ok([size.images as f64, size.bytes as f64])
+    };
+    for (seed, (name, size)) in [("a", 1000), ("b", 2000), ("c", 1500)].into_iter().enumerate() {
+        fill(&cache, name, &bytes(seed as u64, size));
+    }
+    assert_eq!(cache.prune()?.images, 0);
+    assert_eq!((told(), held()?), ([3.0, 4500.0], [3.0, 4500.0]));
+    assert_eq!(["limit_bytes", "limit_images"].map(|it| metric(&cache, it, &[])), [5000.0, 10.0]);
+    // What another program put there counts too.
+    fs::write(trial.path("d"), bytes(4, 700))?;
+    fill(&cache, "e", &bytes(5, 800));
+    let before = held()?;
+    assert_eq!(before, [5.0, 6000.0]);
+    assert_eq!(cache.prune()?.images, 1);
+    assert_eq!(told(), before, "as the host counted it before the choice");
+    assert_eq!(cache.prune()?.images, 0);
+    assert_eq!((told(), held()?), ([4.0, 5000.0], [4.0, 5000.0]));
+    assert_eq!(metric(&cache, "usage_elsewhere", &[]), 0.0);
+    assert_no_fallback(&cache);
+    Ok(())
+}
+
+#[test]
 fn an_image_of_unknown_size_is_admitted_twice() -> Tested {
     let trial = Trial::new();
     let cache = trial.open(listener(&[("refuse-from", "1000")]));

@@ -4,6 +4,7 @@
 //! `cargo xtask` builds the examples if their toolchains are available; if a component does not exist, its tests are skipped with a
 //! message.
 
+mod cost;
 mod everyday;
 mod gdsf;
 mod lrfu;
@@ -48,6 +49,7 @@ const S3_FIFO: Example = built_in("s3-fifo");
 const SIEVE: Example = built_in("sieve");
 const TWO_HIT: Example = built_in("two-hit");
 const LRFU: Example = Example { name: "lrfu", directory: Some("lrfu-js"), grants: &[Grant::Sql] };
+const COST: Example = in_rust("cost", env!("GUEST_COST"));
 const QUOTA: Example = in_rust("quota", env!("GUEST_QUOTA"));
 const EXPIRY: Example = in_rust("expiry", env!("GUEST_EXPIRY"));
 /// Only a full run builds it.

@@ -121,6 +121,43 @@ fn a_driver_that_lies_about_victims_ends_its_simulation() -> Tested {
     Ok(())
 }
 
+/// The simulation of a trace with the columns tenant and fetch_time.
+fn example(component: &str, options: &[(&str, &str)], rows: &str, size: u64) -> Tested<Outcome> {
+    let csv = format!("time,id,size,tenant,fetch_time\n{rows}");
+    let trace = Trace::read(csv.as_bytes(), &TraceOptions::default())?;
+    let mut driver = granted_sql(component);
+    driver.options =
+        options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    self::component("tried", Some(driver), &trace, size)
+}
+
+#[test]
+fn a_fetch_that_was_admitted_and_not_cached_reserves_nothing() -> Tested {
+    // It is larger than the cache, so it does not fill the tenant's quota.
+    let rows = "1,large,80,a,\n2,small,30,a,\n3,small,30,a,\n";
+    let quota = [("default-quota", "100")];
+    let outcome = example(env!("GUEST_QUOTA"), &quota, rows, 50)?;
+    assert_eq!((outcome.hits, outcome.refused), (1, 1), "{outcome:?}");
+    Ok(())
+}
+
+#[test]
+fn a_driver_learns_the_tenants_and_the_times_of_fetches_from_the_trace() -> Tested {
+    let rows = "1,a,60,x,\n2,b,60,x,\n3,b,60,y,\n4,a,60,y,\n5,b,60,z,\n";
+    let quota = [("default-quota", "100")];
+    let outcome = example(env!("GUEST_QUOTA"), &quota, rows, 1000)?;
+    assert_eq!((outcome.hits, outcome.refused), (2, 1), "the second image is not x's: {outcome:?}");
+    // A third image takes the place of the one that is fetched fast.
+    for (slow, fast) in [("9", "0.1"), ("0.1", "9")] {
+        let rows =
+            format!("1,a,10,,{slow}\n2,b,10,,{fast}\n3,c,10,,1\n4,c,10,,1\n5,a,10,,\n6,c,10,,\n");
+        let outcome = example(env!("GUEST_COST"), &[], &rows, 20)?;
+        let hits = if slow == "9" { 2 } else { 0 };
+        assert_eq!(outcome.hits, hits, "{rows} {outcome:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_transaction_is_as_limited_as_in_a_cache() -> Tested {
     let trace = trace(7, 20, 10)?;

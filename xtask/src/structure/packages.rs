@@ -8,7 +8,7 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 19] = [
     "bindings/c",
     "bindings/python",
     "drivers/sdk",
@@ -19,6 +19,7 @@ const OTHERS: [&str; 18] = [
     "drivers/s3-fifo",
     "drivers/sieve",
     "drivers/two-hit",
+    "drivers/examples/cost-rs",
     "drivers/examples/expiry-rs",
     "drivers/examples/quota-rs",
     "examples",

@@ -2,6 +2,7 @@
 
 use super::{Answering, Scratch, bare};
 use image_cache::conformance::{CASES, LRU_CASES};
+use image_cache_tests::components::FAULTY;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -107,4 +108,32 @@ fn one_case_can_be_run_and_all_are_listed() {
     let unknown = bare().args(["driver", "check", "sqlite", "--case", "nosuch"]).answer();
     unknown.failed(2, "`image-cache driver check --list` shows all");
     bare().args(["driver", "check"]).answer().failed(2, "NAME|FILE");
+}
+
+#[test]
+fn a_failure_of_the_random_sequence_is_repeated_by_its_seed() {
+    let case = "a_random_sequence_of_calls_leaves_the_records_of_a_model";
+    let fault = ["--option", "fault=no-victim", "--option", "in=select-victims"];
+    let check = |more: &[&str]| {
+        bare().args(["driver", "check", "--case", case, FAULTY]).args(fault).args(more).answer()
+    };
+    let text = check(&[]).text();
+    let (_, seed) = text.split_once(" --seed ").expect("the options that repeat it");
+    let seed = seed.split_whitespace().next().expect("a number");
+    let failure = |text: &str| {
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.contains("expected")).collect();
+        lines[..3].join("\n")
+    };
+    let expected = format!("(select-victims) of the sequence with the seed {seed}");
+    assert!(failure(&text).contains(&expected), "{text}");
+    assert_eq!(failure(&check(&["--seed", seed]).text()), failure(&text));
+    let json = check(&["--seed", "7", "--format", "json"]).json();
+    assert_eq!((&json["seed"], &json["failed"]), (&json!(7), &json!(1)));
+    check(&["--seed", "many"]).failed(2, "invalid digit");
+    for seed in 0..20u64 {
+        let sound = bare()
+            .args(["driver", "check", "sqlite", "--case", case, "--seed", &seed.to_string()])
+            .answer();
+        assert_eq!(sound.code, Some(0), "seed {seed}: {}", sound.text());
+    }
 }

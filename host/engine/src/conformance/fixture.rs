@@ -16,6 +16,8 @@ pub struct Fixture {
     config: Config,
     pub(super) directory: Arc<Directory>,
     pub(super) recorder: Recorder,
+    /// Of the random sequences of calls.
+    pub(super) seed: u64,
     pub(super) driver: Driver,
 }
 
@@ -26,24 +28,34 @@ impl Drop for Fixture {
 }
 
 impl Fixture {
-    pub(super) fn new(config: &Config, directory: &Path, recorder: Recorder) -> Verdict<Fixture> {
+    pub(super) fn new(
+        config: &Config,
+        directory: &Path,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Verdict<Fixture> {
         let (config, directory) = opened(config, directory)?;
-        Fixture::load(config, directory, recorder)
+        Fixture::load(config, directory, recorder, seed)
     }
 
-    fn load(config: Config, directory: Arc<Directory>, recorder: Recorder) -> Verdict<Fixture> {
+    fn load(
+        config: Config,
+        directory: Arc<Directory>,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Verdict<Fixture> {
         let load = || Driver::load(&config.driver, &config, Arc::clone(&directory));
         let driver = recorder.timed("load", load);
         let driver = driver.map_err(|error| Failure::new("the driver loads", error.to_string()))?;
-        Ok(Fixture { config, directory, recorder, driver })
+        Ok(Fixture { config, directory, recorder, seed, driver })
     }
 
     /// Stops the driver and loads it again on the same directory.
     pub(super) fn restart(self) -> Verdict<Fixture> {
-        let config = self.config.clone();
+        let (config, seed) = (self.config.clone(), self.seed);
         let (directory, recorder) = (Arc::clone(&self.directory), self.recorder.clone());
         drop(self);
-        Fixture::load(config, directory, recorder)
+        Fixture::load(config, directory, recorder, seed)
     }
 
     /// Stops the driver and loads it again on the same directory, in a cache with these limits in bytes and images.
@@ -54,7 +66,8 @@ impl Fixture {
 
     /// Loads the driver a second time beside the first, as another process would.
     pub(super) fn another_instance(&self) -> Verdict<Fixture> {
-        Fixture::load(self.config.clone(), Arc::clone(&self.directory), self.recorder.clone())
+        let (directory, recorder) = (Arc::clone(&self.directory), self.recorder.clone());
+        Fixture::load(self.config.clone(), directory, recorder, self.seed)
     }
 
     /// Tries to load the driver with one more option.

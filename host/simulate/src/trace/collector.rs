@@ -3,12 +3,12 @@
 use super::error::TraceError;
 use super::format::TraceFormat;
 use super::request::{Request, Trace};
-use image_cache_model::ImageId;
+use image_cache_model::{ImageId, RequestKind, Requester};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The maximum number of requests: 2.4 GB.
+/// The maximum number of requests: 3.2 GB.
 const MAX_REQUESTS: usize = 100_000_000;
 
 /// The time between two requests without a time, in microseconds.
@@ -39,11 +39,33 @@ impl Seen {
     }
 }
 
+/// The request in a line or record.
+pub(super) struct Line<'a> {
+    /// In microseconds.
+    pub at: u64,
+    pub id: &'a str,
+    pub size: u64,
+    /// Empty if it is not known.
+    pub tenant: &'a str,
+    /// 0 if it is not known.
+    pub fetch_micros: u64,
+}
+
+impl<'a> Line<'a> {
+    /// One of which nothing else is known.
+    pub fn new(at: u64, id: &'a str, size: u64) -> Self {
+        Line { at, id, size, tenant: "", fetch_micros: 0 }
+    }
+}
+
 /// What has been read of a trace so far.
 pub(super) struct Collector {
     format: TraceFormat,
     trace: Trace,
     numbers: HashMap<Box<str>, u32>,
+    tenants: HashMap<Box<str>, u32>,
+    /// The last time of a fetch of each image, in microseconds.
+    fetch_times: HashMap<u32, u64>,
     /// The size of each image: of its last request, or in a log the most that was sent.
     sizes: Vec<u64>,
     shifted: Seen,
@@ -62,6 +84,8 @@ impl Collector {
             format,
             trace: Trace::default(),
             numbers: HashMap::new(),
+            tenants: HashMap::new(),
+            fetch_times: HashMap::new(),
             sizes: Vec::new(),
             shifted: Seen::default(),
             longest_shift: 0,
@@ -73,8 +97,9 @@ impl Collector {
         }
     }
 
-    /// Adds the request in this line or record; the time in microseconds.
-    pub fn push(&mut self, number: u64, at: u64, id: &str, size: u64) -> Result<(), TraceError> {
+    /// Adds the request in this line or record.
+    pub fn push(&mut self, number: u64, line: Line<'_>) -> Result<(), TraceError> {
+        let Line { at, id, size, tenant, fetch_micros } = line;
         if self.trace.requests.len() >= MAX_REQUESTS {
             return Err(TraceError::TooLong { most: MAX_REQUESTS });
         }
@@ -93,8 +118,43 @@ impl Collector {
             }
             *known = size;
         }
-        self.trace.requests.push(Request { at: ascending, size, image });
+        let requester = self.requester(number, tenant)?;
+        let fetch_micros = self.fetch_micros(image, fetch_micros);
+        self.trace.requests.push(Request { at: ascending, size, image, requester, fetch_micros });
         Ok(())
+    }
+
+    /// The number of the client of a tenant.
+    fn requester(&mut self, number: u64, tenant: &str) -> Result<u32, TraceError> {
+        if self.trace.requesters.is_empty() {
+            self.trace.requesters.push(Requester::default());
+        }
+        if tenant.is_empty() {
+            return Ok(0);
+        }
+        if let Some(requester) = self.tenants.get(tenant) {
+            return Ok(*requester);
+        }
+        let requester = u32::try_from(self.trace.requesters.len())
+            .map_err(|_| self.malformed(number, "there are too many tenants"))?;
+        // As the service does with a tenant of another form.
+        let digest = || hex::encode(Sha256::digest(tenant.as_bytes())).parse().ok();
+        let named = tenant.parse().ok().or_else(digest);
+        self.trace.requesters.push(Requester { kind: RequestKind::Client, tenant: named });
+        self.tenants.insert(tenant.into(), requester);
+        Ok(requester)
+    }
+
+    /// The time of a fetch: that of the line, or the last one of the image, because a line about a hit has none.
+    fn fetch_micros(&mut self, image: u32, fetch_micros: u64) -> u64 {
+        if fetch_micros > 0 {
+            self.fetch_times.insert(image, fetch_micros);
+            return fetch_micros;
+        }
+        if self.fetch_times.is_empty() {
+            return 0;
+        }
+        self.fetch_times.get(&image).copied().unwrap_or(0)
     }
 
     /// The time of a line that has none.
@@ -173,8 +233,8 @@ impl Collector {
             return Ok(*image);
         }
         let Ok(image_id) = id.parse::<ImageId>() else {
-            // The ids of a log are paths.
-            if !self.format.is_log() {
+            // The ids of a log are paths, and so are those that the service records.
+            if !self.format.is_log() && !id.starts_with('/') {
                 self.digested.at(number);
             }
             let digest = hex::encode(Sha256::digest(id.as_bytes()));

@@ -9,7 +9,7 @@ pub(super) mod entry;
 pub(super) mod nginx;
 pub(super) mod squid;
 
-use super::collector::Collector;
+use super::collector::{Collector, Line};
 use super::error::TraceError;
 use super::line_limit::LineLimit;
 use entry::{Entry, EntryOfLine, NoEntry};
@@ -27,7 +27,7 @@ pub(super) fn read(
         match entry(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n'])) {
             Ok(entry) => {
                 let at = entry.at.unwrap_or_else(|| collector.without_time(number));
-                collector.push(number, at, &entry.id, entry.bytes)?;
+                collector.push(number, Line::new(at, &entry.id, entry.bytes))?;
             }
             Err(_) if line.trim_ascii().is_empty() => {}
             Err(_) => collector.skip(number),

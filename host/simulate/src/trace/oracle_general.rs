@@ -3,7 +3,7 @@
 //!
 //! <https://github.com/1a1a11a/libCacheSim>, `traceReader/customizedReader/oracle/oracleGeneralBin.h`.
 
-use super::collector::Collector;
+use super::collector::{Collector, Line};
 use super::error::TraceError;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -29,7 +29,8 @@ pub(super) fn read(input: impl Read, collector: &mut Collector) -> Result<(), Tr
             collector.skip(number);
             continue;
         }
-        collector.push(number, u64::from(time) * 1_000_000, &id.to_string(), size.into())?;
+        let (at, id) = (u64::from(time) * 1_000_000, id.to_string());
+        collector.push(number, Line::new(at, &id, size.into()))?;
     }
     Ok(())
 }

@@ -68,9 +68,73 @@ fn a_fault_in_csv_names_its_line_and_what_to_do() {
     let options = TraceOptions { columns, ..TraceOptions::default() };
     let words = error(Trace::read("time,id,size\n1,a,1\n".as_bytes(), &options));
     assert!(words.contains("does not have the columns a, b, c"), "{words}");
-    for columns in ["time,id", "1,id,size", "0,1,2", ",,", "1,2,3,4"] {
+    for columns in [
+        "time,id",
+        "1,id,size",
+        "0,1,2",
+        ",,",
+        "1,2,3,4,5,6",
+        "1,2,3,0",
+        "1,2,3,tenant",
+        "a,b,c,1",
+        "a,b,c,",
+    ] {
         assert!(columns.parse::<Columns>().is_err(), "{columns}");
     }
+}
+
+#[test]
+fn tenants_and_the_times_of_fetches_are_read_if_the_trace_has_them() -> Result<(), TraceError> {
+    let known = |trace: &Trace| -> Vec<(Option<String>, u64)> {
+        let tenant = |request: &Request| {
+            let requester = &trace.requesters[request.requester as usize];
+            requester.tenant.as_ref().map(|tenant| tenant.as_str().to_owned())
+        };
+        trace.requests.iter().map(|request| (tenant(request), request.fetch_micros)).collect()
+    };
+    let a = || Some("a".to_owned());
+    let expected = [(a(), 1_500_000), (None, 0), (a(), 1_500_000), (Some("b".into()), 2_000_000)];
+    let rows = "1,x,10,a,1.5\n2,y,10,,\n3,x,10,a,\n4,x,10,b,2\n";
+    assert_eq!(known(&read(&format!("time,id,size,tenant,fetch_time\n{rows}"))?), expected);
+    for columns in ["1,2,3,4,5", "when,what,bytes,who,cost"] {
+        let options = TraceOptions { columns: columns.parse().ok(), ..TraceOptions::default() };
+        let trace = format!("when,what,bytes,who,cost\n{rows}");
+        assert_eq!(known(&Trace::read(trace.as_bytes(), &options)?), expected, "{columns}");
+    }
+    let options = TraceOptions { columns: "1,2,3,-,5".parse().ok(), ..TraceOptions::default() };
+    let without_tenants = expected.each_ref().map(|(_, micros)| (None, *micros));
+    assert_eq!(known(&Trace::read(rows.as_bytes(), &options)?), without_tenants);
+    assert_eq!(known(&read("1,x,10,a,1.5\n")?), [(None, 0)], "columns without names");
+    // As the service does with such a tenant.
+    let long = known(&read(&format!("time,id,size,tenant\n1,x,10,{}\n", "t".repeat(200)))?);
+    assert_eq!(long[0].0.as_ref().map(String::len), Some(64));
+    for (trace, expected) in [
+        (
+            "time,id,size,fetch_time\n1,x,10,soon\n",
+            "the time of a fetch: the time \"soon\" is no number",
+        ),
+        (
+            "time,id,size,fetch_time\n1,x,10,-1\n",
+            "the time of a fetch: the time \"-1\" is negative",
+        ),
+        ("time,id,size,tenant\n1,x,10\n", "line 2 of the trace: it has no column 4"),
+    ] {
+        let words = error(read(trace));
+        assert!(words.contains(expected), "{trace:?}: {words}");
+    }
+    let options =
+        TraceOptions { columns: "time,id,size,who".parse().ok(), ..TraceOptions::default() };
+    let words = error(Trace::read("time,id,size\n1,a,1\n".as_bytes(), &options));
+    assert!(words.contains("does not have the columns who"), "{words}");
+    Ok(())
+}
+
+#[test]
+fn a_path_is_no_unusual_id() -> Result<(), TraceError> {
+    let trace = read("time,id,size\n1,/images/a.img?x=1,10\n2,/images/a.img?x=1,10\n")?;
+    assert_eq!((trace.images.len(), trace.notes.len()), (1, 0), "{:?}", trace.notes);
+    assert!(read("1,images/a,10\n")?.notes[0].contains("cannot be the id of an image"));
+    Ok(())
 }
 
 #[test]

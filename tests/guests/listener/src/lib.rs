@@ -29,7 +29,26 @@ impl SqlDriver for Listener {
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
         let pinned = pins::list_pinned(None, 100)?.len();
         metrics::set_gauge("pinned", &[], pinned as f64);
+        note_capacity();
         self.records.victims(request, "last_accessed, image_id")
+    }
+}
+
+/// What the interface `capacity` tells during a choice of victims.
+fn note_capacity() {
+    let limits = capacity::get_limits();
+    metrics::set_gauge("limit_bytes", &[], limits.bytes as f64);
+    metrics::set_gauge("limit_images", &[], limits.images.map_or(-1.0, |images| images as f64));
+    if let Some(usage) = capacity::get_usage() {
+        metrics::set_gauge("used_bytes", &[], usage.bytes as f64);
+        metrics::set_gauge("used_images", &[], usage.images as f64);
+    }
+}
+
+/// The usage is told during a choice of victims only.
+fn note_usage_elsewhere() {
+    if capacity::get_usage().is_some() {
+        metrics::add_to_counter("usage_elsewhere", &[], 1);
     }
 }
 
@@ -56,6 +75,7 @@ fn requester(requester: &Requester) -> [(String, String); 2] {
 impl AdmissionPolicy for Listener {
     fn admit(&mut self, request: AdmissionRequest) -> Result<Decision, Error> {
         self.fails("admission")?;
+        note_usage_elsewhere();
         let size = if request.size.is_some() { "known" } else { "unknown" };
         let mut labels = requester(&request.requester).to_vec();
         labels.push(("size".into(), size.into()));
@@ -72,6 +92,7 @@ impl AdmissionPolicy for Listener {
 impl EventListener for Listener {
     fn notify(&mut self, events: Vec<Event>) -> Result<(), Error> {
         self.fails("events")?;
+        note_usage_elsewhere();
         for event in events {
             match event {
                 Event::Read(read) => {

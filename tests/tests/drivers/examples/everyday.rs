@@ -1,6 +1,6 @@
 //! Every example through the real binary and a configuration file, like in production.
 
-use super::{EXPIRY, Example, GDSF, LRFU, QUOTA, S3_FIFO, SIEVE, TTL};
+use super::{EXPIRY, Example, GDSF, LRFU, QUOTA, S3_FIFO, SIEVE, TTL, TWO_HIT};
 use image_cache_tests::{Tested, bytes};
 use serde_json::Value;
 use std::fs;
@@ -20,6 +20,12 @@ fn s3_fifo_serves_an_operator() -> Tested {
 #[test]
 fn gdsf_serves_an_operator() -> Tested {
     serves(&GDSF)
+}
+
+/// What an operator adds is admitted at once.
+#[test]
+fn two_hit_serves_an_operator() -> Tested {
+    serves(&TWO_HIT)
 }
 
 #[test]

@@ -25,6 +25,8 @@ struct CheckReport {
     faults: Vec<String>,
     results: Vec<CaseResult>,
     measured: Measured,
+    /// Of the random sequences of calls.
+    seed: u64,
     time: Duration,
 }
 
@@ -99,21 +101,22 @@ fn run(driver: TriedDriver, args: &CheckArgs) -> anyhow::Result<CheckReport> {
     bar.finish_and_clear();
     let all = CASES.iter().chain(if args.lru { LRU_CASES } else { &[] });
     let cases = if args.cases.is_empty() { all.collect() } else { args.cases.clone() };
+    let seed = args.seed();
     let results = match faults.as_slice() {
-        [] => run_all(cases, config, scratch.path()),
+        [] => run_all(cases, config, scratch.path(), seed),
         _ => Vec::new(),
     };
     let mut measured = Measured::default();
     results.iter().for_each(|result| measured.add(&result.measured));
     let time = started.elapsed();
-    Ok(CheckReport { driver, inspection, faults, results, measured, time })
+    Ok(CheckReport { driver, inspection, faults, results, measured, seed, time })
 }
 
-fn run_all(cases: Vec<&Case>, config: &Config, scratch: &Path) -> Vec<CaseResult> {
+fn run_all(cases: Vec<&Case>, config: &Config, scratch: &Path, seed: u64) -> Vec<CaseResult> {
     let bar = progress::steps(cases.len() as u64);
     let run = |case: &&Case| {
         bar.set_message(case.sentence());
-        let result = case.run(config, scratch);
+        let result = case.run_with_seed(config, scratch, seed);
         bar.inc(1);
         result
     };

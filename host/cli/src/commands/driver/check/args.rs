@@ -5,6 +5,10 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use image_cache::conformance::{CASES, Case, LRU_CASES};
 use image_cache::{Config, Grant};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// Seeds that the command chooses are below this.
+const MAX_SEED: u64 = 1_000_000_000;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -20,6 +24,9 @@ pub struct CheckArgs {
     /// Run only this case; may be repeated
     #[arg(long = "case", value_name = "CASE", value_parser = case_named)]
     pub cases: Vec<&'static Case>,
+    /// The seed of the random sequence of calls, to repeat a failure [default: another one each time]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
     /// List the cases, and run none
     #[arg(long, conflicts_with_all = ["name", "cases"])]
     pub list: bool,
@@ -50,6 +57,13 @@ pub fn option(text: &str) -> Result<(String, String), String> {
 }
 
 impl CheckArgs {
+    /// The seed of the random sequences.
+    pub fn seed(&self) -> u64 {
+        // A short number is easier to repeat.
+        let any = || RandomState::new().build_hasher().finish() % MAX_SEED;
+        self.seed.unwrap_or_else(any)
+    }
+
     /// The driver to check.
     pub fn driver(&self, config: &Config) -> anyhow::Result<TriedDriver> {
         // Required by the options, except with --list.

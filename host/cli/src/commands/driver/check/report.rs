@@ -52,6 +52,7 @@ pub struct CheckAnswer<'a> {
     faults: &'a [String],
     passed: usize,
     failed: usize,
+    seed: u64,
     seconds: f64,
     cases: Vec<CaseAnswer<'a>>,
     calls: Vec<CallAnswer<'a>>,
@@ -76,6 +77,7 @@ impl CheckReport {
             faults: &self.faults,
             passed: self.results.len() - self.failed(),
             failed: self.failed(),
+            seed: self.seed,
             seconds: self.time.as_secs_f64(),
             cases: self.results.iter().map(case).collect(),
             calls: calls.collect(),
@@ -88,7 +90,7 @@ impl CheckReport {
             return String::new();
         }
         let mut parts = vec![columns(["", "CASE", "TIME"], self.results.iter().map(row))];
-        parts.extend(self.results.iter().filter_map(failure));
+        parts.extend(self.results.iter().filter_map(|result| failure(result, self.seed)));
         let calls = self.measured.calls.iter().map(|(call, times)| call_row(call, times));
         parts.push(columns(["CALL", "COUNT", "MEAN", "LONGEST"], calls));
         let limits = self.measured.peaks.iter().map(peak_row);
@@ -110,7 +112,10 @@ impl CheckReport {
             .iter()
             .map(|result| {
                 let failure = result.outcome.as_ref().err().map(|failure| {
-                    let all = format!("expected: {}\nfound: {}", failure.expected, failure.found);
+                    let all = format!(
+                        "expected: {}\nfound: {}\nrepeat with: --case {} --seed {}",
+                        failure.expected, failure.found, result.name, self.seed
+                    );
                     (failure.to_string(), all)
                 });
                 TestCase { name: result.name, time: result.time, failure }
@@ -145,12 +150,13 @@ fn row(result: &CaseResult) -> [String; 3] {
     [verdict.to_owned(), result.name.replace('_', " "), short_time(result.time)]
 }
 
-fn failure(result: &CaseResult) -> Option<String> {
+fn failure(result: &CaseResult, seed: u64) -> Option<String> {
     let failure = result.outcome.as_ref().err()?;
     Some(facts([
         ("FAILED", result.name.replace('_', " ")),
         ("  expected", failure.expected.clone()),
         ("  found", failure.found.clone()),
+        ("  repeat with", format!("--case {} --seed {seed}", result.name)),
     ]))
 }
 

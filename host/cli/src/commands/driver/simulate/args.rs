@@ -21,8 +21,8 @@ pub struct SimulateArgs {
     /// The format of the trace [default: recognised by its beginning]
     #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
     trace_format: Option<TraceFormat>,
-    /// The columns of a CSV file with time, id and size, by their names or by their numbers from 1
-    #[arg(long, value_name = "TIME,ID,SIZE")]
+    /// The columns of a CSV file with time, id and size, and if it has them, with the tenant and the time of a fetch (- for a missing tenant): by their names or by their numbers from 1
+    #[arg(long, value_name = "TIME,ID,SIZE[,TENANT[,FETCH]]")]
     columns: Option<Columns>,
     /// The unit of the times in a CSV file
     #[arg(long, value_name = "UNIT", default_value = "s", value_parser = unit_parser())]
