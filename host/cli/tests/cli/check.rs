@@ -2,6 +2,7 @@
 
 use super::{Answering, Scratch, bare};
 use image_cache::conformance::{CASES, LRU_CASES};
+use image_cache_tests::components::LISTENER;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -107,4 +108,33 @@ fn one_case_can_be_run_and_all_are_listed() {
     let unknown = bare().args(["driver", "check", "sqlite", "--case", "nosuch"]).answer();
     unknown.failed(2, "`image-cache driver check --list` shows all");
     bare().args(["driver", "check"]).answer().failed(2, "NAME|FILE");
+}
+
+#[test]
+fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_log() {
+    let scratch = Scratch::new();
+    let two = "CREATE TABLE IF NOT EXISTS twice (a TEXT);\n  DROP TABLE twice";
+    let failed = "an invalid argument; SQL statement failed: Multiple statements provided: \
+                  CREATE TABLE IF NOT EXISTS twice (a TEXT); DROP TABLE twice";
+    let answer = bare()
+        .args(["driver", "check", LISTENER, "--case", "victims_cover_the_bytes_needed"])
+        .args(["--option", &format!("statement={two}"), "--format", "json"])
+        .answer();
+    answer.failed(1, "failed 1 of 1 cases");
+    let found = &answer.json()["cases"][0]["found"];
+    assert!(found.as_str().is_some_and(|found| found.contains(failed)), "{found}");
+    let warnings = answer.err.lines().filter(|line| line.contains("SQL statement failed"));
+    assert_eq!(warnings.count(), 1, "{}", answer.err);
+    // The same in a cache.
+    let text = format!(
+        "image_cache_dir = \"cache\"\nimage_cache_max_size = 0\nimage_cache_driver = \"mine\"\n[drivers.mine]\n\
+         component = {LISTENER:?}\ngrants = [\"sql\"]\noptions = {{ statement = {two:?} }}\n"
+    );
+    let file = scratch.write("cache.toml", text);
+    let run = |arguments: &[&str]| {
+        let mut command = bare();
+        command.current_dir(scratch.path("")).arg("--config").arg(&file).args(arguments).answer()
+    };
+    assert_eq!(run(&["add", "one", "cache.toml"]).code, Some(0));
+    run(&["prune"]).failed(1, failed);
 }

@@ -167,7 +167,10 @@ impl Driver {
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
                 .map_err(|lie| CallError::Failed(format!("{name} broke the contract: {lie}"))),
-            Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
+            Ok(Err(refusal)) => {
+                let statement = instance.state().log.failed_statement();
+                Err(CallError::refused(refusal.into(), statement))
+            }
             Err(failed) => Err(failed),
         };
         if matches!(result, Err(CallError::Failed(_))) {
