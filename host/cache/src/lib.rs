@@ -71,6 +71,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod refusals;
+mod repeated_warning;
 mod resuming;
 mod single_flight;
 mod space;

@@ -2,6 +2,7 @@
 
 use super::last_fallback::Fallback;
 use crate::error::{DriverFailure, Error};
+use crate::repeated_warning::RepeatedWarning;
 use image_cache_engine::{Driver, LoadError};
 use image_cache_model::Config;
 use image_cache_store::{Directory, RunningDriver};
@@ -30,11 +31,13 @@ pub(crate) struct InUse {
     pub fallback: Option<Fallback>,
     /// When it was loaded.
     since: SystemTime,
+    /// The warning that it was not told what happened.
+    pub not_told: RepeatedWarning<()>,
 }
 
 impl InUse {
     pub fn new(driver: Driver, fallback: Option<Fallback>) -> InUse {
-        InUse { driver, fallback, since: SystemTime::now() }
+        InUse { driver, fallback, since: SystemTime::now(), not_told: RepeatedWarning::default() }
     }
 
     /// Notes for other processes that this one uses this driver. If that fails, they do not know.

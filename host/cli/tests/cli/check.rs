@@ -2,7 +2,7 @@
 
 use super::{Answering, Scratch, bare};
 use image_cache::conformance::{CASES, LRU_CASES};
-use image_cache_tests::components::LISTENER;
+use image_cache_tests::components::{FAULTY, LISTENER};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -137,4 +137,21 @@ fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_log()
     };
     assert_eq!(run(&["add", "one", "cache.toml"]).code, Some(0));
     run(&["prune"]).failed(1, failed);
+}
+
+#[test]
+fn an_error_without_a_text_prints_something() {
+    let check = |export: &str| {
+        let mut command = bare();
+        command.args(["driver", "check", FAULTY, "--option", "fault=error-empty"]);
+        command.args(["--option", &format!("in={export}"), "--case", CASES[0].name]);
+        command.args(["--format", "json"]).answer()
+    };
+    check("configure").failed(1, "the driver refused its configuration without a reason");
+    let found: Vec<_> = ["record-cached", "get-cached-images", "get-cache-size"]
+        .map(|export| check(export).json()["cases"][0]["found"].clone())
+        .into_iter()
+        .filter(|found| found == "the driver gave no reason")
+        .collect();
+    assert!(!found.is_empty(), "the case calls one of them");
 }

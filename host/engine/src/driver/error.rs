@@ -132,6 +132,9 @@ impl From<types::Error> for DriverError {
             types::Error::Denied => DriverError::Denied,
             types::Error::TooLarge => DriverError::TooLarge,
             types::Error::InvalidArgument => DriverError::InvalidArgument,
+            types::Error::Other(text) if text.trim().is_empty() => {
+                DriverError::Other("the driver gave no reason".into())
+            }
             types::Error::Other(text) => DriverError::Other(printable(&text, MAX_TEXT)),
         }
     }
