@@ -238,7 +238,11 @@ fn replace_unusable(
     match fall_back(config, directory, reason.to_string()) {
         Ok(in_use) => {
             let runs = || runs_elsewhere(directory, &configured);
-            in_use.fallback.iter().filter(|_| !runs()).for_each(|it| last_fallback::save(directory, it));
+            in_use
+                .fallback
+                .iter()
+                .filter(|_| !runs())
+                .for_each(|it| last_fallback::save(directory, it));
             Ok(in_use)
         }
         Err(error) => {

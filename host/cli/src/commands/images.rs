@@ -114,10 +114,7 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
     CliError::NoSuchImage { id: id.clone(), what }.into()
 }
 
-fn listed_image<'a>(
-    image: &'a CachedImage,
-    without_record: &BTreeSet<ImageId>,
-) -> ListedImage<'a> {
+fn listed_image<'a>(image: &'a CachedImage, without_record: &BTreeSet<ImageId>) -> ListedImage<'a> {
     let recorded = !without_record.contains(&image.image_id);
     ListedImage { record: image_record(image), recorded }
 }

@@ -128,9 +128,8 @@ pub fn clean(context: &CommandContext) -> anyhow::Result<Code> {
 fn fallback_line(status: &Status) -> Option<(&'static str, String)> {
     let fallback = status.driver.fallback.as_ref()?;
     let (configured, reason) = (&fallback.configured, &fallback.reason);
-    let runs = |driver: &RunningDriver| {
-        driver.configured == *configured && driver.fallback.is_none()
-    };
+    let runs =
+        |driver: &RunningDriver| driver.configured == *configured && driver.fallback.is_none();
     let elsewhere = status.running.iter().any(|other| other.driver.as_ref().is_some_and(runs));
     Some(match elsewhere {
         true => ("would not load", format!("{configured}, in this command alone: {reason}")),

@@ -32,6 +32,8 @@ pub struct Log {
     last_line: Option<String>,
     /// The last SQL statement that failed during this call, and why.
     failed_statement: Option<String>,
+    /// Whether the failures of statements are warnings.
+    warns_of_statements: bool,
     /// The failures of statements that were logged as warnings.
     warned: BTreeSet<String>,
 }
@@ -46,8 +48,15 @@ impl Log {
             last_error: None,
             last_line: None,
             failed_statement: None,
+            warns_of_statements: true,
             warned: BTreeSet::new(),
         }
+    }
+
+    /// Whether the failures of statements are warnings: not those of built-in drivers, which expect some.
+    pub fn with_statement_warnings(mut self, warns_of_statements: bool) -> Self {
+        self.warns_of_statements = warns_of_statements;
+        self
     }
 
     /// Starts a call: forgets the last error, and logs how many messages were suppressed.
@@ -102,7 +111,8 @@ impl Log {
     pub fn statement_failed(&mut self, failure: &SqlFailure, statements: &[Statement]) {
         let words = failure_words(failure, statements);
         let driver = self.driver.as_str();
-        if self.warned.len() < MAX_STATEMENT_WARNINGS && self.warned.insert(words.clone()) {
+        let may_warn = self.warns_of_statements && self.warned.len() < MAX_STATEMENT_WARNINGS;
+        if may_warn && self.warned.insert(words.clone()) {
             tracing::warn!(target: TARGET, driver, "{words}");
         } else {
             tracing::debug!(target: TARGET, driver, "{words}");

@@ -223,7 +223,10 @@ fn no_command_takes_the_database_of_a_running_driver_for_another_one() -> Tested
     let status = reloaded.runs("gdsf", BuiltIn::Gdsf.bytes())?;
     let reason = status["driver"]["fallback"]["reason"].as_str().unwrap_or_default();
     let words = format!("which process {} uses now", reloaded.service.pid());
-    assert!(reason.contains("belongs to the driver \"gdsf\"") && reason.contains(&words), "{reason}");
+    assert!(
+        reason.contains("belongs to the driver \"gdsf\"") && reason.contains(&words),
+        "{reason}"
+    );
     assert_eq!(status["last_fallback"], Value::Null);
     reloaded.run(&["list"])?;
     assert_eq!(reloaded.moved_away(), 0);
