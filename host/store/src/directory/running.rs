@@ -96,7 +96,8 @@ impl Directory {
     /// If the note cannot be written or locked: other processes then do not know.
     pub fn note_database(&self, name: &str) -> io::Result<()> {
         let mut noted = lock(&self.running.0);
-        if noted.databases.insert(name.to_owned()) { self.write_note(&mut noted) } else { Ok(()) }
+        let is_new = noted.databases.insert(name.to_owned());
+        if is_new || noted.note.is_none() { self.write_note(&mut noted) } else { Ok(()) }
     }
 
     /// Notes the driver that this process uses from now on, and the name of its database in `.image-cache/drivers/`, if it has one.
