@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// The fault-injecting driver, as a component.
 pub const FAULTY: &str = env!("GUEST_FAULTY");
 
+/// The driver that counts what it is told, as a component.
+pub const LISTENER: &str = env!("GUEST_LISTENER");
+
 /// The name of a driver under test.
 pub const TRIED: &str = "tried";
 

@@ -71,6 +71,7 @@ mod prune;
 mod reading;
 mod reconcile;
 mod refusals;
+mod repeated_warning;
 mod resuming;
 mod single_flight;
 mod space;
@@ -103,7 +104,9 @@ pub use image_cache_model::{
     UnknownGrant, Victim, is_driver_name, parse_bytes, read_file,
 };
 pub use image_cache_store::integrity::Trust;
-pub use image_cache_store::{FileIdentity, Pin, PinnedImage, SmallFiles, names};
+pub use image_cache_store::{
+    FileIdentity, Pin, PinnedImage, RunningDriver, RunningProcess, SmallFiles, names,
+};
 pub use metadata::{DriverStatus, Fallback, LastFallback};
 pub use metrics::{CacheMetric, Counters, DriverCalls, MetricKind, MetricNumber};
 pub use migrate::{Migrated, migrate};

@@ -41,6 +41,9 @@ pub const QUEUE_CLOCK: &str = ".image-cache/queue-clock";
 /// What processes note for one another.
 pub const STATE: &str = ".image-cache/state";
 
+/// What the processes that have the cache open run.
+pub const RUNNING: &str = ".image-cache/running";
+
 /// The pins of images.
 pub const PINS: &str = ".image-cache/pins";
 

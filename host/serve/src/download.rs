@@ -2,7 +2,8 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::header::LOCATION;
 use hyper::{Request, StatusCode, Uri};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
@@ -59,19 +60,37 @@ async fn fetch(address: &str, most: u64) -> anyhow::Result<Vec<u8>> {
             if !response.status().is_success() {
                 bail!("the server answered {}", response.status());
             }
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
-            let body = Limited::new(response.into_body(), most).collect().await;
-            return Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes().to_vec());
+            return whole(response.into_body(), most).await;
         }
         let next = response.headers().get(LOCATION).and_then(|next| next.to_str().ok());
         let next: Uri = next.context("the server redirects to nowhere")?.parse()?;
-        let next = absolute(next, &address)?;
-        if next.scheme_str() != address.scheme_str() && next.scheme_str() != Some("https") {
-            bail!("the server redirects to {next}: name that address yourself");
-        }
-        address = next;
+        address = followed(next, &address)?;
     }
     bail!("the server redirects more than {MAX_REDIRECTS} times")
+}
+
+/// The bytes of a response, if it ends as announced and has at most `most` of them.
+async fn whole(body: Incoming, most: u64) -> anyhow::Result<Vec<u8>> {
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > most) {
+        bail!("the file has {length} bytes; at most {most} are accepted");
+    }
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes().to_vec()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            bail!("the file has more than {most} bytes, which is the most that is accepted")
+        }
+        Err(error) => bail!("the response broke off before its end, try again: {error}"),
+    }
+}
+
+/// The address of a redirect, if it is followed: never from https to http, or to anything else.
+fn followed(next: Uri, from: &Uri) -> anyhow::Result<Uri> {
+    let next = absolute(next, from)?;
+    if next.scheme_str() != from.scheme_str() && next.scheme_str() != Some("https") {
+        bail!("the server redirects to {next}: name that address yourself");
+    }
+    Ok(next)
 }
 
 /// The address of a redirect, which may lack a scheme and a host.
@@ -96,5 +115,19 @@ mod tests {
             |text: &str| absolute(text.parse().expect("an address"), &from).expect("it is whole");
         assert_eq!(next("/b?c"), "https://example.org/b?c");
         assert_eq!(next("http://other.example/b"), "http://other.example/b");
+    }
+
+    #[test]
+    fn a_redirect_may_lead_to_https_and_never_away_from_it() {
+        let leads = |from: &str, to: &str| {
+            let (from, to): (Uri, Uri) =
+                (from.parse().expect("an address"), to.parse().expect("an address"));
+            followed(to, &from).is_ok()
+        };
+        assert!(leads("http://a.example/x", "https://b.example/x"));
+        assert!(leads("http://a.example/x", "http://b.example/x"));
+        assert!(leads("https://a.example/x", "/y"));
+        assert!(!leads("https://a.example/x", "http://a.example/x"));
+        assert!(!leads("http://a.example/x", "ftp://a.example/x"));
     }
 }

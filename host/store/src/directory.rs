@@ -19,6 +19,7 @@ mod pins;
 mod quarantine;
 mod queue;
 mod reservation;
+mod running;
 mod safe_open;
 mod scan;
 mod small_files;
@@ -35,6 +36,7 @@ pub use file_identity::FileIdentity;
 pub use incomplete_file::{Incomplete, PublishResult, TakeResult};
 pub use opening::DirectoryFault;
 pub use pins::{Pin, PinnedImage, Pins};
+pub use running::{RunningDriver, RunningProcess};
 pub use scan::{Scan, ScanShard};
 pub use small_files::SmallFiles;
 pub use unlinked::UnlinkedFile;
@@ -75,6 +77,8 @@ pub struct Directory {
     lock_timeout: Duration,
     /// Whether the last wait for the directory's lock failed.
     lock_is_stuck: AtomicBool,
+    /// What this process notes about itself.
+    running: running::Running,
 }
 
 /// The size and times in a file's inode; the times are truncated to microseconds.

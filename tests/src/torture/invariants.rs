@@ -16,7 +16,7 @@ const OWN_FILES: [&str; 6] =
     ["lock", "images", "users", "queue-clock", "attributes.lock", "database.lock"];
 
 /// The permitted directories, which are empty if nothing is cached.
-const OWN_FOLDERS: [&str; 3] = ["blocks", "drivers", "state"];
+const OWN_FOLDERS: [&str; 4] = ["blocks", "drivers", "running", "state"];
 
 /// The known result of the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -330,7 +330,7 @@ impl Invariants<'_> {
         }
         drop(cache);
         found.extend(self.side_files());
-        for folder in ["incomplete", "invalid", ".image-cache/blocks"] {
+        for folder in ["incomplete", "invalid", ".image-cache/blocks", ".image-cache/running"] {
             let left = self.temp.names(folder);
             if !left.is_empty() {
                 found.push(format!("{folder}/ still has {left:?}"));

@@ -5,7 +5,7 @@ use image_cache_tests::{TempCache, Tested, embedded};
 
 /// The descriptors of the process, of each open cache with the sqlite driver, and of a reader, a writer or a fetch.
 const OF_PROCESS: usize = 1;
-const OF_CACHE: usize = 12;
+const OF_CACHE: usize = 14;
 const OF_READER: usize = 1;
 const OF_WRITER: usize = 1;
 

@@ -15,3 +15,4 @@ mod requesters;
 mod running;
 mod tls;
 mod units;
+mod warnings;

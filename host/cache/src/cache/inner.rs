@@ -9,6 +9,7 @@ use crate::metrics::CacheMetrics;
 use crate::outcome::{CacheFailure, Outcome};
 use crate::reconcile::Reconciler;
 use crate::refusals::Refusals;
+use crate::repeated_warning::RepeatedWarning;
 use crate::single_flight::InFlight;
 use image_cache_model::{CacheSize, Config, ImageId};
 use image_cache_store::integrity::DigestStore;
@@ -38,6 +39,8 @@ pub(crate) struct CacheInner {
     pub in_flight: InFlight,
     pub refusals: Refusals,
     pub warnings: Vec<String>,
+    /// The warning that these pinned images keep the cache above its limits.
+    pub pins_warning: RepeatedWarning<Vec<ImageId>>,
     pub metrics: Arc<CacheMetrics>,
     pub events: Arc<EventHub>,
     /// The memory that its tokio readers may use.
@@ -93,6 +96,7 @@ impl CacheInner {
             in_flight: InFlight::default(),
             refusals: Refusals::default(),
             warnings,
+            pins_warning: RepeatedWarning::default(),
             metrics,
             events,
             #[cfg(feature = "tokio")]

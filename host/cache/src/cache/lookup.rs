@@ -6,16 +6,18 @@ use crate::metadata::{DriverBudget, DriverStatus, Fallback, LastFallback, last_f
 use crate::metrics::{CacheMetric, Counters};
 use image_cache_engine::DriverMetric;
 use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
-use image_cache_store::{Directory, names};
+use image_cache_store::{Directory, RunningProcess, names};
 use std::time::SystemTime;
 
 /// The result of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The driver in use.
+    /// The driver in use in this process.
     pub driver: DriverStatus,
+    /// The other processes that have the cache open, with the drivers that they use, by their ids.
+    pub running: Vec<RunningProcess>,
     /// The last fallback of any process from the configured driver within a week, unless a process loaded that driver
-    /// again since (`reload_driver`).
+    /// again since (`reload_driver`). A process that cannot load the driver while another one uses it does not count.
     pub last_fallback: Option<LastFallback>,
     /// Images and bytes cached.
     pub cached: CacheSize,
@@ -164,6 +166,7 @@ impl ImageCache {
             Err(error) => DriverStatus {
                 name: self.config().driver.clone(),
                 version: String::new(),
+                sha256: String::new(),
                 fallback: Some(Fallback {
                     configured: self.config().driver.clone(),
                     reason: error.to_string(),
@@ -185,8 +188,14 @@ impl ImageCache {
         let count = |state, name| inner.in_directory("read", name, directory.count(state));
         inner.reconcile();
         inner.reconcile_if_changed();
+        let mut running = directory.running_elsewhere().unwrap_or_else(|error| {
+            tracing::debug!(%error, "the notes of other processes cannot be read");
+            Vec::new()
+        });
+        running.sort_by_key(|other| other.process);
         Ok(Status {
             driver: self.driver(),
+            running,
             // A note that cannot be read is no reason to hide the rest.
             last_fallback: last_fallback.unwrap_or_default(),
             cached: self.cache_size()?,

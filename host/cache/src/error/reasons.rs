@@ -86,6 +86,7 @@ impl DriverFailure {
             // many failures sqlite takes over.
             DriverFailure::Call(error) => match error {
                 CallError::Refused(refused) => matches!(refused, DriverError::Busy),
+                CallError::StatementFailed { .. } => false,
                 CallError::Failed(_)
                 | CallError::Crowded
                 | CallError::Corrupt(_)

@@ -65,11 +65,15 @@ pub(super) fn classify(error: &CallError, context: Context) -> Reaction {
         CallError::Refused(DriverError::Busy) if !context.is_built_in => {
             Reaction::CountFailure { cost, is_dirty: false, retry: if_replaced }
         }
-        CallError::Refused(refusal) if is_defect(refusal) => {
+        CallError::Refused(refusal) | CallError::StatementFailed { error: refusal, .. }
+            if is_defect(refusal) =>
+        {
             let cost = FailureCost::Single;
             Reaction::CountFailure { cost, is_dirty: false, retry: if_replaced }
         }
-        CallError::Refused(_) | CallError::Crowded => Reaction::GiveUp,
+        CallError::Refused(_) | CallError::StatementFailed { .. } | CallError::Crowded => {
+            Reaction::GiveUp
+        }
         CallError::Failed(_) => {
             // A caller that waited long must not wait for a second failure.
             let is_retried = is_safe && cost == FailureCost::Single && context.has_retry;
@@ -139,6 +143,9 @@ mod tests {
         assert_eq!(classify(&CallError::Crowded, FIRST), Reaction::GiveUp);
         let defect = count(FailureCost::Single, false, RetryRule::IfReplaced);
         assert_eq!(classify(&CallError::Refused(DriverError::Unsupported), FIRST), defect);
+        let failed = |error| CallError::StatementFailed { error, statement: "SELECT".into() };
+        assert_eq!(classify(&failed(DriverError::Unsupported), FIRST), defect);
+        assert_eq!(classify(&failed(DriverError::Denied), FIRST), Reaction::GiveUp);
     }
 
     #[test]

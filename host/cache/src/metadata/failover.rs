@@ -33,7 +33,7 @@ impl MetadataStore {
                 if !is_last_resort(&config.driver) {
                     compile_fallback(&config);
                 }
-                InUse { driver, fallback: None }
+                InUse::new(driver, None)
             }
             Err(reason) => {
                 let fallback = replace_unusable(&config, &directory, reason)?;
@@ -41,6 +41,7 @@ impl MetadataStore {
                 fallback
             }
         };
+        in_use.announce(&config.driver, &directory);
         Ok(MetadataStore {
             config: live_config,
             directory,
@@ -63,11 +64,18 @@ impl MetadataStore {
     /// Loads the driver of this configuration, and uses it from the next call on; if it cannot be loaded, the driver in use stays.
     pub fn load(&self, config: &Config) -> Result<()> {
         let loaded = Driver::load(&config.driver, config, Arc::clone(&self.directory));
-        let driver = loaded.map_err(|error| self.in_use().error("load the driver again", error))?;
+        let driver = loaded.map_err(|error| {
+            let in_use = self.in_use();
+            // The attempt may have noted the database of the new driver.
+            in_use.announce(&self.config.get().driver, &self.directory);
+            in_use.error("load the driver again", error)
+        })?;
         // Another driver may have other records: hits wait until these are reconciled. It is marked before, so that no hit reaches
         // empty records, and again after, because a reconciliation of the old ones may have ended in between.
         self.sync.mark_dirty();
-        self.set_in_use(&mut lock(&self.in_use), InUse { driver, fallback: None });
+        let new = InUse::new(driver, None);
+        new.announce(&config.driver, &self.directory);
+        self.set_in_use(&mut lock(&self.in_use), new);
         self.sync.mark_dirty();
         self.breaker.reset();
         last_fallback::forget(&self.directory);
@@ -85,6 +93,7 @@ impl MetadataStore {
         DriverStatus {
             name: in_use.driver.name().to_owned(),
             version: in_use.driver.version().to_owned(),
+            sha256: in_use.driver.sha256(),
             fallback: in_use.fallback.clone(),
         }
     }
@@ -158,11 +167,14 @@ impl MetadataStore {
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
         }
-        match fall_back(&self.config.get(), &self.directory, reason) {
+        let config = self.config.get();
+        match fall_back(&config, &self.directory, reason) {
             Ok(fallback) => {
                 self.breaker.reset();
                 self.metrics.counters().fallbacks += 1;
+                fallback.announce(&config.driver, &self.directory);
                 let event = fallback.fallback.clone();
+                event.iter().for_each(|event| last_fallback::save(&self.directory, event));
                 self.set_in_use(&mut in_use, fallback);
                 self.sync.mark_dirty();
                 drop(in_use);
@@ -223,8 +235,26 @@ fn replace_unusable(
     if is_last_resort(&configured) {
         return Err(Error::NoDriver { configured, reason, fallback: None });
     }
-    fall_back(config, directory, reason.to_string()).map_err(|error| {
-        let fallback = Some(Box::new(error));
-        Error::NoDriver { configured, reason, fallback }
-    })
+    match fall_back(config, directory, reason.to_string()) {
+        Ok(in_use) => {
+            let runs = || runs_elsewhere(directory, &configured);
+            in_use
+                .fallback
+                .iter()
+                .filter(|_| !runs())
+                .for_each(|it| last_fallback::save(directory, it));
+            Ok(in_use)
+        }
+        Err(error) => {
+            let fallback = Some(Box::new(error));
+            Err(Error::NoDriver { configured, reason, fallback })
+        }
+    }
+}
+
+/// Whether another process uses this driver: then the driver works there, and a fallback of this process is its own affair.
+fn runs_elsewhere(directory: &Directory, configured: &str) -> bool {
+    let others = directory.running_elsewhere().unwrap_or_default();
+    let mut drivers = others.into_iter().filter_map(|other| other.driver);
+    drivers.any(|it| it.configured == configured && it.fallback.is_none())
 }

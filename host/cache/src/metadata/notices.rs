@@ -10,7 +10,10 @@ use image_cache_engine::{CallError, Driver};
 use image_cache_model::{Event, ImageId, RemovalReason};
 use image_cache_store::sync::lock;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Such a failure of one driver is a warning at most once in this time.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Events for each call of the driver.
 const EVENTS_PER_CALL: usize = 1000;
@@ -81,6 +84,10 @@ impl MetadataStore {
                 self.note_failure(&in_use, operation, cost, error);
             }
             // What is wrong with the storage shows in the next call that needs it.
+            Err(error) if in_use.not_told.is_due((), WARNING_INTERVAL, Instant::now()) => {
+                let driver = in_use.driver.name();
+                tracing::warn!(driver, operation, %error, "the driver was not told; further failures within a minute are logged at level debug");
+            }
             Err(error) => tracing::debug!(%error, operation, "the driver was not told"),
         }
         // The operation ends at its next call if its budget is spent.

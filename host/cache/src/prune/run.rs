@@ -9,7 +9,7 @@ use image_cache_store::{DeferredClose, Directory, Pins, names};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Maximum number of victims per call; built-in drivers name more. A driver that must read all its records to select victims then
 /// does so rarely.
@@ -24,6 +24,9 @@ const RECONCILE_ATTEMPTS: u32 = 3;
 
 /// Victims that may not be cached before the round counts as failed: another process may have removed some.
 const MAX_ORPHAN_RECORDS: usize = 10_000;
+
+/// A warning about the same pins is repeated after this time.
+const PINS_WARNING_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The result of [`ImageCache::prune`](crate::ImageCache::prune).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -247,7 +250,8 @@ impl<'a, 's> PruneRun<'a, 's> {
         if self.cached()?.images <= self.kept() {
             self.gave_up = None;
             let pinned = self.pinned_cached;
-            if pinned > 0 && self.excluded.len() == self.orphans {
+            let is_cause = pinned > 0 && self.excluded.len() == self.orphans;
+            if is_cause && self.is_pins_warning_due() {
                 tracing::warn!(
                     pinned,
                     "the cache stays larger than its limits, because images are pinned: see `image-cache pin list`"
@@ -256,6 +260,12 @@ impl<'a, 's> PruneRun<'a, 's> {
             return Ok(false);
         }
         self.note_failed_round("it names no victim, although the cache exceeds its limits")
+    }
+
+    /// Whether the operator must be told of the pins: a service prunes after each fetch.
+    fn is_pins_warning_due(&self) -> bool {
+        let warning = &self.inner.pins_warning;
+        warning.is_due(self.pinned.clone(), PINS_WARNING_INTERVAL, Instant::now())
     }
 
     /// Counts a round without progress; false if the run must give up. It counts against the driver only if the directory did not

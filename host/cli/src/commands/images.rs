@@ -8,11 +8,12 @@ use crate::exit::{Code, print_message};
 use crate::output::{columns, count, exact_time, facts, short_size, short_time, size};
 use image_cache::{CachedImage, ImageCache, ImageId, ImageList, LeftoverState, Trust};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Images without a record that are named, at most.
 const SHOWN_WITHOUT_RECORD: usize = 20;
 
-/// The record of an image, an element of the output of `list`.
+/// The record of an image.
 #[derive(Serialize)]
 pub struct ImageRecord<'a> {
     pub image_id: &'a str,
@@ -21,6 +22,15 @@ pub struct ImageRecord<'a> {
     pub last_accessed: String,
     pub last_modified: String,
     pub checksum: Option<String>,
+}
+
+/// An element of the output of `list`.
+#[derive(Serialize)]
+struct ListedImage<'a> {
+    #[serde(flatten)]
+    record: ImageRecord<'a>,
+    /// Whether the driver lists it; otherwise the record was made from its file.
+    recorded: bool,
 }
 
 /// The output of `show`: the record, and why the image's bytes are trusted.
@@ -40,8 +50,9 @@ pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
     if let Some(more @ 1..) = without_record.len().checked_sub(SHOWN_WITHOUT_RECORD) {
         print_message("note", &format!("nor {}", count(more as u64, "other image")));
     }
-    let records: Vec<ImageRecord<'_>> = images.iter().map(image_record).collect();
-    context.format.print(&records, |_| {
+    let listed = |image| listed_image(image, &without_record);
+    let answer: Vec<ListedImage<'_>> = images.iter().map(listed).collect();
+    context.format.print(&answer, |_| {
         columns(
             ["ID", "SIZE", "HITS", "LAST ACCESSED", "LAST MODIFIED", "CHECKSUM"],
             images.iter().map(row),
@@ -101,6 +112,11 @@ pub fn not_cached(cache: &ImageCache, id: &ImageId) -> anyhow::Error {
         };
     }
     CliError::NoSuchImage { id: id.clone(), what }.into()
+}
+
+fn listed_image<'a>(image: &'a CachedImage, without_record: &BTreeSet<ImageId>) -> ListedImage<'a> {
+    let recorded = !without_record.contains(&image.image_id);
+    ListedImage { record: image_record(image), recorded }
 }
 
 pub fn image_record(image: &CachedImage) -> ImageRecord<'_> {

@@ -1,5 +1,7 @@
 //! `driver pack` and `driver add`: a manifest in a component, signatures, and the configuration that is written.
 
+mod address;
+
 use super::{Answer, Answering, Scratch, bare};
 use image_cache_engine::BuiltIn;
 use minisign::KeyPair;

@@ -174,12 +174,13 @@ fn status_has_the_keys_that_scripts_rely_on() {
     scratch.add_hello("a");
     scratch.run(["queue", "add", "b"]).done();
     let status = scratch.json(["status", "--max-size", "1 GiB"]);
-    let version = status["driver"]["version"].clone();
-    assert!(version.is_string());
+    let (version, digest) = (status["driver"]["version"].clone(), &status["driver"]["sha256"]);
+    assert!(version.is_string() && digest.as_str().is_some_and(|digest| digest.len() == 64));
     assert_eq!(
         status,
         json!({
-            "driver": {"name": "sqlite", "version": version, "fallback": null},
+            "driver": {"name": "sqlite", "version": version, "sha256": digest, "fallback": null},
+            "running": [],
             "last_fallback": null,
             "cached": {"images": 1, "bytes": 5},
             "max_size": 1 << 30,

@@ -2,7 +2,7 @@
 
 use super::{Answering, Scratch, bare};
 use image_cache::conformance::{CASES, LRU_CASES};
-use image_cache_tests::components::FAULTY;
+use image_cache_tests::components::{FAULTY, LISTENER};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -136,4 +136,50 @@ fn a_failure_of_the_random_sequence_is_repeated_by_its_seed() {
             .answer();
         assert_eq!(sound.code, Some(0), "seed {seed}: {}", sound.text());
     }
+}
+
+#[test]
+fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_log() {
+    let scratch = Scratch::new();
+    let two = "CREATE TABLE IF NOT EXISTS twice (a TEXT);\n  DROP TABLE twice";
+    let failed = "an invalid argument; SQL statement failed: Multiple statements provided: \
+                  CREATE TABLE IF NOT EXISTS twice (a TEXT); DROP TABLE twice";
+    let answer = bare()
+        .args(["driver", "check", LISTENER, "--case", "victims_cover_the_bytes_needed"])
+        .args(["--option", &format!("statement={two}"), "--format", "json"])
+        .answer();
+    answer.failed(1, "failed 1 of 1 cases");
+    let found = &answer.json()["cases"][0]["found"];
+    assert!(found.as_str().is_some_and(|found| found.contains(failed)), "{found}");
+    let warnings = answer.err.lines().filter(|line| line.contains("SQL statement failed"));
+    assert_eq!(warnings.count(), 1, "{}", answer.err);
+    // The same in a cache.
+    let text = format!(
+        "image_cache_dir = \"cache\"\nimage_cache_max_size = 0\nimage_cache_driver = \"mine\"\n[drivers.mine]\n\
+         component = {LISTENER:?}\ngrants = [\"sql\"]\noptions = {{ statement = {two:?} }}\n"
+    );
+    let file = scratch.write("cache.toml", text);
+    let run = |arguments: &[&str]| {
+        let mut command = bare();
+        command.current_dir(scratch.path("")).arg("--config").arg(&file).args(arguments).answer()
+    };
+    assert_eq!(run(&["add", "one", "cache.toml"]).code, Some(0));
+    run(&["prune"]).failed(1, failed);
+}
+
+#[test]
+fn an_error_without_a_text_prints_something() {
+    let check = |export: &str| {
+        let mut command = bare();
+        command.args(["driver", "check", FAULTY, "--option", "fault=error-empty"]);
+        command.args(["--option", &format!("in={export}"), "--case", CASES[0].name]);
+        command.args(["--format", "json"]).answer()
+    };
+    check("configure").failed(1, "the driver refused its configuration without a reason");
+    let found: Vec<_> = ["record-cached", "get-cached-images", "get-cache-size"]
+        .map(|export| check(export).json()["cases"][0]["found"].clone())
+        .into_iter()
+        .filter(|found| found == "the driver gave no reason")
+        .collect();
+    assert!(!found.is_empty(), "the case calls one of them");
 }

@@ -105,6 +105,25 @@ fn configured_drivers_are_listed_with_the_selected_one() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_or_is_no_component_has_no_size_in_the_list() {
+    let scratch = Scratch::new();
+    scratch.write("empty.wasm", "");
+    scratch.write("text.wasm", "not a component");
+    let text: String = ["empty", "text", "missing"]
+        .map(|name| format!("[drivers.{name}]\ncomponent = \"{name}.wasm\"\n"))
+        .concat();
+    let file = scratch.write("cache.toml", text);
+    let list = bare().arg("--config").arg(&file).args(["driver", "list"]).answer();
+    assert_eq!(list.code, Some(0), "{}", list.err);
+    for name in ["empty", "text", "missing"] {
+        let row = list.text().lines().find(|line| line.starts_with(name)).expect(name);
+        let words: Vec<&str> = row.split_whitespace().take(5).collect();
+        assert_eq!(words, [name, "-", "-", "-", "NO"], "{row}");
+    }
+    assert!(!list.text().contains("0 B "), "{}", list.text());
+}
+
+#[test]
 fn a_driver_that_rejects_its_options_is_listed_as_not_loading() {
     let scratch = Scratch::new();
     scratch.write("mine.wasm", sqlite());

@@ -17,6 +17,7 @@ mod refused;
 mod simulate;
 mod streams;
 mod terminal;
+mod unlisted;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -4,6 +4,7 @@ use super::sql::SqlFailure;
 use crate::bindings::image_cache::driver::log as wit;
 use crate::bindings::image_cache::driver::sql::Statement;
 use image_cache_model::printable;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Maximum length of a message, in bytes; longer ones are cut.
@@ -11,6 +12,13 @@ const MAX_MESSAGE: usize = 4096;
 
 /// Maximum number of messages per second; further ones are only counted.
 pub const MAX_PER_SECOND: u64 = 100;
+
+/// Longest text of a failed statement that is shown, in bytes, and longest reason.
+const MAX_STATEMENT: usize = 300;
+const MAX_REASON: usize = 300;
+
+/// Maximum number of failed statements that are logged as warnings; the same one is a warning once.
+const MAX_STATEMENT_WARNINGS: usize = 20;
 
 /// The log of one driver. When it is dropped, it logs how many messages were suppressed.
 #[derive(Debug)]
@@ -22,6 +30,12 @@ pub struct Log {
     last_error: Option<String>,
     /// The last line that the guest printed during this call.
     last_line: Option<String>,
+    /// The last SQL statement that failed during this call, and why.
+    failed_statement: Option<String>,
+    /// Whether the failures of statements are warnings.
+    warns_of_statements: bool,
+    /// The failures of statements that were logged as warnings.
+    warned: BTreeSet<String>,
 }
 
 impl Log {
@@ -33,13 +47,23 @@ impl Log {
             suppressed: 0,
             last_error: None,
             last_line: None,
+            failed_statement: None,
+            warns_of_statements: true,
+            warned: BTreeSet::new(),
         }
+    }
+
+    /// Whether the failures of statements are warnings: not those of built-in drivers, which expect some.
+    pub fn with_statement_warnings(mut self, warns_of_statements: bool) -> Self {
+        self.warns_of_statements = warns_of_statements;
+        self
     }
 
     /// Starts a call: forgets the last error, and logs how many messages were suppressed.
     pub fn begin_call(&mut self) {
         self.last_error = None;
         self.last_line = None;
+        self.failed_statement = None;
         if self.suppressed > 0 {
             self.begin_second(Instant::now());
         }
@@ -82,23 +106,23 @@ impl Log {
         }
     }
 
-    /// A statement failed; these are all of its call. The host writes this line, so it does not count as one of the driver's.
-    pub fn statement_failed(&self, failure: &SqlFailure, statements: &[Statement]) {
-        if !tracing::enabled!(target: TARGET, tracing::Level::DEBUG) {
-            return;
+    /// A statement failed; these are all of its call. The first failure of each statement is a warning, the others are logged at
+    /// level debug. The host writes these lines, so they do not count as the driver's.
+    pub fn statement_failed(&mut self, failure: &SqlFailure, statements: &[Statement]) {
+        let words = failure_words(failure, statements);
+        let driver = self.driver.as_str();
+        let may_warn = self.warns_of_statements && self.warned.len() < MAX_STATEMENT_WARNINGS;
+        if may_warn && self.warned.insert(words.clone()) {
+            tracing::warn!(target: TARGET, driver, "{words}");
+        } else {
+            tracing::debug!(target: TARGET, driver, "{words}");
         }
-        let SqlFailure { number, why } = failure;
-        let failed = match (number, statements) {
-            (Some(number), _) => statements.get(number - 1),
-            (None, [one]) => Some(one),
-            // The transaction failed as a whole.
-            (None, _) => None,
-        };
-        let number = number.map(|number| format!(" {number} of {}", statements.len()));
-        let sql = failed.map_or("", |it| &it.sql);
-        let words = format!("SQL statement{} failed: {why}: {sql}", number.unwrap_or_default());
-        let (driver, words) = (self.driver.as_str(), printable(&words, MAX_MESSAGE));
-        tracing::debug!(target: TARGET, driver, "{words}");
+        self.failed_statement = Some(words);
+    }
+
+    /// The last SQL statement that failed during this call, and why.
+    pub fn failed_statement(&self) -> Option<&str> {
+        self.failed_statement.as_deref()
     }
 
     fn begin_second(&mut self, now: Instant) {
@@ -121,6 +145,27 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.log_suppressed();
     }
+}
+
+/// Which statement failed, why, and the beginning of its text, in one line.
+fn failure_words(failure: &SqlFailure, statements: &[Statement]) -> String {
+    let SqlFailure { number, why } = failure;
+    let failed = match (number, statements) {
+        (Some(number), _) => statements.get(number.saturating_sub(1)),
+        (None, [one]) => Some(one),
+        // The transaction failed as a whole.
+        (None, _) => None,
+    };
+    let number = number.map(|number| format!(" {number} of {}", statements.len()));
+    let mut words = format!("SQL statement{} failed: ", number.unwrap_or_default());
+    words += &printable(why, MAX_REASON);
+    if let Some(Statement { sql, .. }) = failed {
+        // No more than what is shown is read: a statement may have megabytes.
+        let start: String = sql.chars().take(2 * MAX_STATEMENT).collect();
+        let in_one_line = start.split_whitespace().collect::<Vec<_>>().join(" ");
+        words += &format!(": {}", printable(&in_one_line, MAX_STATEMENT));
+    }
+    words
 }
 
 /// The target of a driver's messages in `tracing`.
@@ -162,5 +207,29 @@ mod tests {
         assert_eq!(log.last_error(), Some("ValueError: no such image"));
         log.begin_call();
         assert_eq!(log.last_error(), None);
+    }
+
+    #[test]
+    fn a_failed_statement_is_shortened_kept_for_its_call_and_a_warning_once() {
+        let statement = |sql: &str| Statement { sql: sql.into(), parameters: Vec::new() };
+        let failure = |number| SqlFailure { number, why: "no such\ntable".into() };
+        let mut log = Log::new("author");
+        log.statement_failed(&failure(None), &[statement("DROP\n  TABLE a")]);
+        let words = "SQL statement failed: no such\\ntable: DROP TABLE a";
+        assert_eq!(log.failed_statement(), Some(words));
+        let long = format!("SELECT '{}'", "x".repeat(1 << 20));
+        for _ in 0..2 {
+            log.statement_failed(&failure(Some(2)), &[statement("BEGIN"), statement(&long)]);
+        }
+        let words = log.failed_statement().expect("it failed").to_owned();
+        assert!(words.starts_with("SQL statement 2 of 2 failed: no such"), "{words}");
+        assert!(words.ends_with("xx…") && words.len() < 1000, "{words}");
+        assert_eq!(log.warned.len(), 2);
+        for n in 0..100 {
+            log.statement_failed(&failure(None), &[statement(&format!("SELECT {n}"))]);
+        }
+        assert_eq!(log.warned.len(), MAX_STATEMENT_WARNINGS);
+        log.begin_call();
+        assert_eq!(log.failed_statement(), None);
     }
 }

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use execute::{MAX_ROWS, MAX_STATEMENTS};
-pub use owner::{Owner, SetAside};
+pub use owner::{Claim, Owner, SetAside};
 
 /// How long the built-in driver tries again while SQLite's memory is used up, and the pause before each attempt.
 const MEMORY_PATIENCE: Duration = Duration::from_secs(1);

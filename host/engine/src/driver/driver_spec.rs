@@ -23,6 +23,8 @@ pub struct DriverSpec {
     pub storage: Storage,
     /// What the component says about itself, if it was examined and says so.
     pub manifest: Option<DriverManifest>,
+    /// The SHA-256 of the component, if it was read.
+    pub digest: Option<[u8; 32]>,
     /// The maximum size of the cache.
     pub cache_limits: CacheLimits,
     /// The built-in sqlite driver's database, below the base directory.
@@ -75,6 +77,7 @@ impl DriverSpec {
             config: DriverConfig { grants: built_in.grants(), limits, ..table },
             storage,
             manifest: None,
+            digest: None,
             cache_limits: CacheLimits::of(config),
             sqlite_db: config.sqlite_db.clone(),
             compiled: config.compiled_drivers.clone(),
@@ -106,6 +109,7 @@ pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec,
             config: driver,
             storage,
             manifest: None,
+            digest: None,
             cache_limits: CacheLimits::of(config),
             sqlite_db,
             compiled: config.compiled_drivers.clone(),

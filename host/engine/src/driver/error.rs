@@ -47,6 +47,14 @@ pub enum CallError {
     /// The driver returned an error. Its instance remains usable.
     #[error("{0}")]
     Refused(DriverError),
+    /// The same, after an SQL statement of the driver failed in this call; the text names the statement and why.
+    #[error("{error}; {statement}")]
+    StatementFailed {
+        /// What the driver returned.
+        error: DriverError,
+        /// The last statement that failed, shortened, and the reason.
+        statement: String,
+    },
     /// The driver trapped, took too long, reached a limit, or returned an invalid result. Its instance is dropped; the
     /// next call creates a new one.
     #[error("{0}")]
@@ -61,6 +69,21 @@ pub enum CallError {
     /// The driver's database was removed or replaced since it was opened. The next call creates a new instance and database.
     #[error("its database was removed or replaced while it was open")]
     Replaced,
+}
+
+impl CallError {
+    /// The driver returned this error. It often has no text, so the last failed statement is added, if there is one: except to
+    /// busy or full storage, which is no fault of the driver.
+    pub(super) fn refused(error: DriverError, failed_statement: Option<&str>) -> CallError {
+        match (error, failed_statement) {
+            (error @ (DriverError::Busy | DriverError::Full), _) | (error, None) => {
+                CallError::Refused(error)
+            }
+            (error, Some(statement)) => {
+                CallError::StatementFailed { error, statement: statement.to_owned() }
+            }
+        }
+    }
 }
 
 /// Why a driver cannot be used: every reason that was found, with advice.
@@ -109,6 +132,9 @@ impl From<types::Error> for DriverError {
             types::Error::Denied => DriverError::Denied,
             types::Error::TooLarge => DriverError::TooLarge,
             types::Error::InvalidArgument => DriverError::InvalidArgument,
+            types::Error::Other(text) if text.trim().is_empty() => {
+                DriverError::Other("the driver gave no reason".into())
+            }
             types::Error::Other(text) => DriverError::Other(printable(&text, MAX_TEXT)),
         }
     }

@@ -161,7 +161,10 @@ impl Instance {
         let was_busy = self.state().was_busy();
         answer?.map_err(|error| match error {
             ConfigurationError::Other(_) if was_busy => CallError::Refused(DriverError::Busy),
-            error => CallError::Failed(convert::configuration_error(error)),
+            error => {
+                let words = convert::configuration_error(error);
+                CallError::Failed(with_failed_statement(words, self.state()))
+            }
         })
     }
 
@@ -210,10 +213,19 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
     if let Some(said) = state.log.last_error() {
         words += &format!("; it said: {said}");
     }
+    let mut words = with_failed_statement(words, state);
     if let Some(functions) = backtrace::functions(error) {
         words += &format!("; in {functions}");
     }
     words
+}
+
+/// The words of a failure, and the last SQL statement that failed in the call.
+fn with_failed_statement(words: String, state: &HostState) -> String {
+    match state.log.failed_statement() {
+        Some(statement) => format!("{words}; {statement}"),
+        None => words,
+    }
 }
 
 /// The cause; if it is the number of a component's parts, also the limit to raise, because wasmtime's message does not name it.

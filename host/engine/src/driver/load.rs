@@ -10,7 +10,7 @@ use super::instance::{FailedStart, Instance, InstanceTemplate};
 use super::loaded_driver::Driver;
 use crate::capability::no_images;
 use crate::capability::simulated_images::SimulatedImages;
-use crate::capability::sql::{Owner, SetAside};
+use crate::capability::sql::{Claim, Owner, SetAside};
 use crate::engine::Traps;
 use image_cache_model::{Config, Grant};
 use image_cache_store::Directory;
@@ -71,6 +71,7 @@ impl Driver {
             return Err(LoadError::new(name, examined.faults));
         }
         spec.manifest = examined.names.manifest.clone().and_then(Result::ok);
+        spec.digest = Some(examined.digest);
         let (template, compiled) = prepare(spec, &examined).map_err(failed)?;
         compiled.log(name);
         Driver::begin(template).map_err(|e| failed(e.to_string()))
@@ -79,7 +80,8 @@ impl Driver {
     /// The built-in sqlite driver in place of one that keeps failing. It is already compiled if
     /// [`compile_fallback`] has been called.
     pub fn load_fallback(config: &Config, directory: Arc<Directory>) -> Result<Driver, LoadError> {
-        let spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Storage::Directory(directory));
+        let mut spec = DriverSpec::built_in(BuiltIn::Sqlite, config, Storage::Directory(directory));
+        spec.digest = Some(digest(BuiltIn::Sqlite.bytes()));
         let failed = |fault| LoadError::new(BuiltIn::Sqlite.name(), vec![fault]);
         let _working = Working::start();
         let compiled = compiled_fallback(&spec).as_ref();
@@ -161,17 +163,29 @@ fn claim_database(
     if cache.database.is_foreign(&owner).map_err(unknown)? {
         template.try_configuration()?;
     }
-    if let Some(SetAside { owner: other, path }) = cache.database.claim(owner).map_err(unknown)? {
-        let place = path.map_or("it was removed".to_owned(), |path| path.display().to_string());
-        tracing::warn!(
-            driver = spec.name,
-            own_name,
-            owner = other.name,
-            place,
-            "the database belongs to another driver and was moved away; the records are rebuilt from the directory. `image-cache driver migrate` moves records, with both drivers configured"
-        );
+    match cache.database.claim(owner).map_err(unknown)? {
+        Claim::Made(aside) => aside.iter().for_each(|aside| warn_of(aside, &spec.name, own_name)),
+        Claim::Refused { owner: other, process } => {
+            return Err(CallError::Failed(format!(
+                "its database belongs to the driver {:?}, which process {process} uses now: let that process load its driver again (`serve`: SIGHUP), stop it, or give this driver another name in the configuration",
+                other.name
+            )));
+        }
     }
     Ok(())
+}
+
+fn warn_of(aside: &SetAside, driver: &str, own_name: &str) {
+    let SetAside { owner, path } = aside;
+    let removed = || "it was removed".to_owned();
+    let place = path.as_ref().map_or_else(removed, |path| path.display().to_string());
+    tracing::warn!(
+        driver,
+        own_name,
+        owner = owner.name,
+        place,
+        "the database belongs to another driver and was moved away; the records are rebuilt from the directory. `image-cache driver migrate` moves records, with both drivers configured"
+    );
 }
 
 /// A configured instance; quarantines a corrupt database first if necessary.

@@ -88,6 +88,19 @@ impl Driver {
         &self.loaded.version
     }
 
+    /// The SHA-256 of the driver's component, in hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        self.loaded.template.spec.digest.map(hex::encode).unwrap_or_default()
+    }
+
+    /// The name of its database in `.image-cache/drivers/`, if it has one.
+    pub fn database_file(&self) -> Option<String> {
+        let slot = self.slot();
+        let state = slot.instance.as_ref().map(Instance::state).or(slot.idle.as_ref());
+        let access = state.and_then(|state| state.cache.as_ref());
+        access.and_then(|access| access.database.claimed_file()).map(str::to_owned)
+    }
+
     /// Values that the driver counted and measured, for a service's metrics.
     pub fn metrics(&self) -> Vec<DriverMetric> {
         // During a call, the slot is locked: this waits at most as long as a call.
@@ -167,7 +180,10 @@ impl Driver {
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
                 .map_err(|lie| CallError::Failed(format!("{name} broke the contract: {lie}"))),
-            Ok(Err(refusal)) => Err(CallError::Refused(refusal.into())),
+            Ok(Err(refusal)) => {
+                let statement = instance.state().log.failed_statement();
+                Err(CallError::refused(refusal.into(), statement))
+            }
             Err(failed) => Err(failed),
         };
         if matches!(result, Err(CallError::Failed(_))) {

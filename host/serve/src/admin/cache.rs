@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
-use image_cache::{CachedImage, ImageCache, ImageId};
+use image_cache::{CachedImage, ImageCache, ImageId, ImageList};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,18 +19,24 @@ const CLEAR_TARGET: &str = "x-image-cache-clear-target";
 type Answer<T> = Result<T, Refusal>;
 type Shared = State<Arc<Service>>;
 
-fn listing(images: &[CachedImage]) -> Value {
-    images.iter().map(row).collect()
+fn listing(list: &ImageList) -> Value {
+    let row = |image: &CachedImage| row(image, !list.without_record.contains(&image.image_id));
+    list.images.iter().map(row).collect()
 }
 
-fn row(image: &CachedImage) -> Value {
-    json!({
+/// Glance's fields, and another one if the driver does not list the image.
+fn row(image: &CachedImage, is_recorded: bool) -> Value {
+    let mut row = json!({
         "image_id": image.image_id.as_str(),
         "hits": image.hits,
         "last_accessed": seconds(image.last_accessed),
         "last_modified": seconds(image.last_modified),
         "size": image.size,
-    })
+    });
+    if !is_recorded {
+        row["recorded"] = false.into();
+    }
+    row
 }
 
 fn seconds(time: SystemTime) -> f64 {
@@ -43,7 +49,7 @@ fn queue_listing(ids: &[ImageId]) -> Value {
 
 /// `GET /v2/cache`
 pub async fn list(State(service): Shared) -> Answer<Json<Value>> {
-    let look = |cache: &ImageCache| Ok((cache.cached_images()?, cache.queued_images()?));
+    let look = |cache: &ImageCache| Ok((cache.list_images()?, cache.queued_images()?));
     let (cached, queued) = service.cache.run(look).await?;
     Ok(Json(json!({"cached_images": listing(&cached), "queued_images": queue_listing(&queued)})))
 }
@@ -123,7 +129,7 @@ pub async fn prune(State(service): Shared) -> Answer<Json<Value>> {
 
 /// `GET /v2/cached_images`
 pub async fn cached(State(service): Shared) -> Answer<Json<Value>> {
-    let cached = service.cache.run(ImageCache::cached_images).await?;
+    let cached = service.cache.run(ImageCache::list_images).await?;
     Ok(Json(json!({"cached_images": listing(&cached)})))
 }
 

@@ -42,8 +42,10 @@ async fn health_of(
     match seen {
         Ok(status) => {
             let fallback = status.driver.fallback.map(|fallback| fallback.configured);
-            let (name, version) = (status.driver.name, status.driver.version);
-            let driver = json!({"name": name, "version": version, "in_place_of": fallback});
+            let image_cache::DriverStatus { name, version, sha256, .. } = status.driver;
+            let driver = json!({
+                "name": name, "version": version, "sha256": sha256, "in_place_of": fallback,
+            });
             (StatusCode::OK, Json(json!({"status": "ok", "driver": driver})))
         }
         Err(error) => {
@@ -59,7 +61,8 @@ async fn health_of(
 pub async fn reload_driver(State(service): State<Arc<Service>>) -> Result<Json<Value>, Refusal> {
     let driver = service.reload_driver().await;
     let driver = driver.map_err(|error| Refusal::new(StatusCode::CONFLICT, error.to_string()))?;
-    Ok(Json(json!({"name": driver.name, "version": driver.version})))
+    let image_cache::DriverStatus { name, version, sha256, .. } = driver;
+    Ok(Json(json!({"name": name, "version": version, "sha256": sha256})))
 }
 
 /// `GET /prefetch`: which images are being fetched, and which failed and why.

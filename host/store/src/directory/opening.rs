@@ -3,6 +3,7 @@
 use super::dir::Dir;
 use super::directory_lock::LOCK_TIMEOUT;
 use super::owner::Owner;
+use super::running::Running;
 use super::safe_open::RateLimit;
 use super::{Directory, names};
 use crate::process::watch_forks;
@@ -64,6 +65,7 @@ impl Directory {
             digest_warnings: RateLimit::default(),
             lock_timeout: LOCK_TIMEOUT,
             lock_is_stuck: AtomicBool::new(false),
+            running: Running::default(),
         };
         directory.check_writable()?;
         // If that fails, only the queue's order may be wrong.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The prefix of the name of a file that is being written.
-const NEW: &str = ".new-";
+pub(super) const NEW: &str = ".new-";
 
 /// A temporary file that is older than this was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -113,6 +113,16 @@ impl SmallFiles {
             self.warn(name, "it is too large");
         }
         Ok(bytes)
+    }
+
+    /// The folder itself.
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Owner and mode of its files.
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// Whether there is an entry of this name, of any kind.

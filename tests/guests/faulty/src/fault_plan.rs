@@ -36,6 +36,8 @@ pub enum Fault {
     Error(Failure),
     /// `is-cacheable`: no; `configure`: an error; `get-cache-size`: the largest numbers.
     Refuse,
+    /// `record-cached`: nothing is recorded.
+    Ignore,
     /// `get-cached-images`: descending.
     Unsorted,
     /// `get-cached-images`: always the first page.
@@ -73,10 +75,12 @@ pub enum Failure {
     Other,
     /// A message of one megabyte.
     Long,
+    /// No message.
+    Empty,
 }
 
 /// Every fault by name; a fault that is a false result also has its export.
-const FAULTS: [(&str, Fault, Option<&str>); 27] = [
+const FAULTS: [(&str, Fault, Option<&str>); 29] = [
     ("trap", Fault::Trap, None),
     ("panic", Fault::Panic, None),
     ("loop", Fault::Loop, None),
@@ -92,7 +96,9 @@ const FAULTS: [(&str, Fault, Option<&str>); 27] = [
     ("error-invalid-argument", Fault::Error(Failure::InvalidArgument), None),
     ("error-other", Fault::Error(Failure::Other), None),
     ("error-long", Fault::Error(Failure::Long), None),
+    ("error-empty", Fault::Error(Failure::Empty), None),
     ("refuse", Fault::Refuse, Some("is-cacheable")),
+    ("ignore", Fault::Ignore, Some("record-cached")),
     ("unsorted", Fault::Unsorted, Some("get-cached-images")),
     ("endless-page", Fault::EndlessPage, Some("get-cached-images")),
     ("too-many", Fault::TooMany, Some("select-victims")),
@@ -177,6 +183,7 @@ fn error(failure: Failure) -> Error {
         Failure::TooLarge => Error::TooLarge,
         Failure::InvalidArgument => Error::InvalidArgument,
         Failure::Other => Error::Other("told to fail".into()),
+        Failure::Empty => Error::Other(String::new()),
         Failure::Long => Error::Other("told to say much\n".repeat(50_000)),
     }
 }

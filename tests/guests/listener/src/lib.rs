@@ -1,6 +1,7 @@
 //! Counts, as metrics, what the host tells and asks it through the interfaces that a driver may export.
 //!
-//! Options: `refuse-from` refuses images of this many bytes and more; `fail` names an interface whose calls return an error.
+//! Options: `refuse-from` refuses images of this many bytes and more; `fail` names an interface whose calls return an error;
+//! `statement` is an SQL text that each choice of victims executes.
 
 use image_cache_driver_sdk::prelude::*;
 
@@ -8,6 +9,7 @@ struct Listener {
     records: SqlRecords,
     refuse_from: Option<u64>,
     fail: Option<String>,
+    statement: Option<String>,
 }
 
 impl SqlDriver for Listener {
@@ -18,8 +20,9 @@ impl SqlDriver for Listener {
     fn configure(mut options: Options) -> Result<Self, ConfigurationError> {
         let refuse_from = options.take_parsed("refuse-from", "a number of bytes")?;
         let fail = options.take("fail");
+        let statement = options.take("statement");
         options.finish()?;
-        Ok(Listener { records: SqlRecords::open()?, refuse_from, fail })
+        Ok(Listener { records: SqlRecords::open()?, refuse_from, fail, statement })
     }
 
     fn records(&mut self) -> &mut SqlRecords {
@@ -27,6 +30,9 @@ impl SqlDriver for Listener {
     }
 
     fn select_victims(&mut self, request: Eviction) -> Result<Vec<Victim>, Error> {
+        if let Some(text) = &self.statement {
+            sql::execute(&statement(text, Vec::new()))?;
+        }
         let pinned = pins::list_pinned(None, 100)?.len();
         metrics::set_gauge("pinned", &[], pinned as f64);
         note_capacity();

@@ -1,8 +1,9 @@
 //! The metrics of the service, its health, and a log with an id for each request.
 
+use image_cache::{BuiltIn, ChecksumAlgorithm};
 use image_cache_tests::http::{GlanceOrigin, get, send};
 use image_cache_tests::serving::{Service, Setup};
-use image_cache_tests::{Tested, bytes, until};
+use image_cache_tests::{Tested, bytes, digest, until};
 use serde_json::json;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -94,10 +95,12 @@ fn damage_and_fallback_show_in_the_numbers() -> Tested {
     ] {
         assert!(until(|| service.number(name) >= Some(value)), "{name}: {}", service.log());
     }
+    let sha256 = digest(ChecksumAlgorithm::Sha256, BuiltIn::Sqlite.bytes());
     assert_eq!(
         service.look("/healthz"),
         json!({"status": "ok", "driver": {
-            "name": "sqlite", "version": env!("CARGO_PKG_VERSION"), "in_place_of": "nosuch"
+            "name": "sqlite", "version": env!("CARGO_PKG_VERSION"), "sha256": sha256.value(),
+            "in_place_of": "nosuch",
         }})
     );
     Ok(())

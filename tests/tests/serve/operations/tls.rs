@@ -1,6 +1,7 @@
 //! TLS on both sides: the service presents a certificate to clients, and verifies that of the upstream.
 
-use image_cache_tests::http::{GlanceOrigin, get};
+use image_cache::BuiltIn;
+use image_cache_tests::http::{GlanceOrigin, Origin, get, reply};
 use image_cache_tests::serving::{Service, Setup, refused, replace};
 use image_cache_tests::{Tested, bytes, skip, until};
 use rcgen::generate_simple_self_signed;
@@ -129,6 +130,39 @@ fn an_upstream_is_trusted_only_by_its_certificate_authority() -> Tested {
             assert!(answer.body == bytes(1, 3_000_000));
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_driver_is_fetched_over_tls_and_no_redirect_leads_away_from_it() -> Tested {
+    let setup = Setup::new();
+    let identity = identity(&setup, "own")?;
+    let origin = Origin::new(|request, output| match &*request.target {
+        "/gdsf.wasm" => reply(output, "200 OK", &[], BuiltIn::Gdsf.bytes()),
+        "/moved.wasm" => {
+            let host = request.header("host").unwrap_or_default().to_owned();
+            let place = format!("http://{host}/gdsf.wasm");
+            reply(output, "302 Found", &[("Location", &place)], b"")
+        }
+        _ => reply(output, "404 Not Found", &[], b""),
+    });
+    // It passes on what it does not know.
+    let service = serve(&setup, &origin.url(), &identity)?;
+    let config = setup.file("cache.toml", "image_cache_driver = \"sqlite\"\n");
+    let add = |name: &str| {
+        let url = format!("https://localhost:{}/{name}", service.clients.port());
+        let mut command = setup.command(&["driver", "add", &url, "--yes", "--config"]);
+        command.arg(&config).env("SSL_CERT_FILE", &identity.cert);
+        Ok::<_, std::io::Error>(command.output()?)
+    };
+    let refused = add("moved.wasm")?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("the server redirects to http://"), "{said}");
+    assert!(!refused.status.success() && !setup.path("drivers").exists());
+    assert_eq!(std::fs::read_to_string(&config)?, "image_cache_driver = \"sqlite\"\n");
+    let added = add("gdsf.wasm")?;
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    assert!(std::fs::read(setup.path("drivers/gdsf.wasm"))? == BuiltIn::Gdsf.bytes());
     Ok(())
 }
 

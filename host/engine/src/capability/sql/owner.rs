@@ -23,6 +23,20 @@ pub struct SetAside {
     pub path: Option<PathBuf>,
 }
 
+/// The result of a claim.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The database belongs to the driver now. Another one, if there was one, was moved away.
+    Made(Option<SetAside>),
+    /// The database belongs to another driver, and another process uses it.
+    Refused {
+        /// The driver to which it belongs.
+        owner: Owner,
+        /// The other process.
+        process: u32,
+    },
+}
+
 impl Owner {
     /// The content of a note: a line each.
     pub(super) fn note(&self) -> String {

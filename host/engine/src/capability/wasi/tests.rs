@@ -43,6 +43,7 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
         config: DriverConfig { limits, ..DriverConfig::default() },
         storage: Storage::None,
         manifest: None,
+        digest: None,
         cache_limits: CacheLimits::of(&Config::builder("/nowhere").build().expect("it is valid")),
         sqlite_db: "cache.db".into(),
         compiled: CompiledDrivers::None,
