@@ -13,8 +13,18 @@ use std::process::Command;
 
 /// The test programs, and the test modules that need node or Python, and time: they skip themselves, with a message, except in
 /// a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 9] =
-    ["serve", "--test", "drivers", "--test", "cli", "--", "http_cache_tests", "agreement", "lru2"];
+const FULL_ONLY: [&str; 10] = [
+    "serve",
+    "--test",
+    "drivers",
+    "--test",
+    "cli",
+    "--",
+    "http_cache_tests",
+    "agreement",
+    "lru2",
+    "templates",
+];
 
 /// The variable that marks a full run.
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";

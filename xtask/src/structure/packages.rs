@@ -8,7 +8,7 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 19] = [
     "bindings/c",
     "bindings/python",
     "drivers/sdk",
@@ -26,6 +26,7 @@ const OTHERS: [&str; 18] = [
     "tests/guests/faulty",
     "tests/guests/hostile",
     "tests/guests/listener",
+    "tests/guests/printing",
     "xtask",
 ];
 

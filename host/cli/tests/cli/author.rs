@@ -11,16 +11,16 @@ const CHAPTER: &str = include_str!("../../../../docs/write-a-driver.md");
 const COMPLETE_DRIVER: &str = include_str!("../../../../drivers/sdk/examples/largest_first.rs");
 
 /// An author's shell in an empty directory.
-struct Author {
+pub struct Author {
     folder: TempDir,
 }
 
 impl Author {
-    fn new() -> Author {
+    pub fn new() -> Author {
         Author { folder: TempDir::new().expect("a temporary directory") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -39,14 +39,14 @@ impl Author {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub fn run(&self, arguments: &[&str]) -> Answer {
         let mut command = bare();
         command.args(arguments);
         self.prepared(command).answer()
     }
 
     /// Runs a script that ends at the first failed command.
-    fn shell(&self, script: &str) -> Answer {
+    pub fn shell(&self, script: &str) -> Answer {
         let mut command = Command::new("sh");
         command.args(["-eu", "-c", script]);
         for (name, value) in bare().get_envs() {
@@ -105,6 +105,45 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
     let check = author.run(&["driver", "check", "made.wasm", "--format", "json"]);
     assert_eq!(check.code, Some(0), "{}{}", check.text(), check.err);
     assert_eq!(check.json()["description"], "largest-first 0.1.0");
+}
+
+/// A policy that traps, without a message of its own.
+const TRAPPING: &str = "
+/// Chooses nothing.
+#[inline(never)]
+fn choose_nothing() -> Result<Vec<Victim>, Error> {
+    #[cfg(target_arch = \"wasm32\")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = \"wasm32\"))]
+    Ok(Vec::new())
+}
+";
+
+#[test]
+fn a_trap_is_shown_with_its_functions_and_with_lines_if_there_is_debug_information() {
+    let author = Author::new();
+    assert_eq!(author.run(&["driver", "new", "traps"]).code, Some(0));
+    let path = author.path("traps/src/lib.rs");
+    let source = std::fs::read_to_string(&path).expect("it was written");
+    let (before, policy) = source.split_once("        self.records\n").expect("the policy");
+    let (_, after) = policy.split_once("\n    }\n").expect("its end");
+    let source = format!("{before}        choose_nothing()\n    }}\n{after}{TRAPPING}");
+    std::fs::write(&path, &source).expect("it can be written");
+    let line = source.lines().position(|line| line.contains("wasm32::unreachable()"));
+    let place = format!("traps::choose_nothing (src/lib.rs:{})", line.expect("it is there") + 1);
+    for (debug, shown, hidden) in
+        [(&[][..], "traps::choose_nothing < ", "lib.rs:"), (&["--debug"], &*place, "lib.rs:0")]
+    {
+        let build = [&["driver", "build", "traps", "--output", "made.wasm"], debug].concat();
+        let build = author.run(&build);
+        assert_eq!(build.code, Some(0), "{}", build.err);
+        let case = ["--case", "victims_cover_the_bytes_needed", "--format", "json"];
+        let check = author.run(&[&["driver", "check", "made.wasm"], &case[..]].concat());
+        let found = check.json()["cases"][0]["found"].to_string();
+        assert_eq!(check.code, Some(1), "{found}");
+        assert!(found.contains(shown) && !found.contains(hidden), "{debug:?}: {found}");
+        assert!(!found.contains(env!("CARGO_MANIFEST_DIR")), "{found}");
+    }
 }
 
 #[test]
