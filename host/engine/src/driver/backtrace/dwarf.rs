@@ -79,8 +79,11 @@ impl<'a, 'b> Dwarf<'a, 'b> {
     /// The functions at each address, innermost first.
     pub fn frames(&mut self, addresses: &[u64]) -> Vec<Vec<SourceFrame>> {
         let mut places: Vec<Place> = addresses.iter().map(|_| Place::default()).collect();
-        // What was found before a fault is shown.
+        // What was found before a fault, or the end of the budget, is shown.
+        let for_lines = *self.budget / 4;
+        *self.budget -= for_lines;
         let _ = self.walk(addresses, &mut places);
+        *self.budget += for_lines;
         let found = places.iter().zip(addresses);
         found.map(|(place, address)| self.at(place, *address).unwrap_or_default()).collect()
     }
@@ -287,3 +290,6 @@ impl<'a> Unit<'a> {
 fn number(entry: &Entry<'_>, attribute: DwAt) -> u64 {
     entry.attr_value_raw(attribute).and_then(|value| value.udata_value()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
