@@ -132,13 +132,13 @@ fn a_trap_is_shown_with_its_functions_and_with_lines_if_there_is_debug_informati
     let line = source.lines().position(|line| line.contains("wasm32::unreachable()"));
     let place = format!("traps::choose_nothing (src/lib.rs:{})", line.expect("it is there") + 1);
     for (debug, shown, hidden) in
-        [(&[][..], "traps::choose_nothing < ", "lib.rs:"), (&["--debug"], &*place, "lib.rs:0")]
+        [(&[][..], "traps::choose_nothing < ", "lib.rs:"), (&["--debug"][..], &*place, "lib.rs:0")]
     {
-        let build = [&["driver", "build", "traps", "--output", "made.wasm"], debug].concat();
+        let build = [&["driver", "build", "traps", "--output", "made.wasm"][..], debug].concat();
         let build = author.run(&build);
         assert_eq!(build.code, Some(0), "{}", build.err);
         let case = ["--case", "victims_cover_the_bytes_needed", "--format", "json"];
-        let check = author.run(&[&["driver", "check", "made.wasm"], &case[..]].concat());
+        let check = author.run(&[&["driver", "check", "made.wasm"][..], &case].concat());
         let found = check.json()["cases"][0]["found"].to_string();
         assert_eq!(check.code, Some(1), "{found}");
         assert!(found.contains(shown) && !found.contains(hidden), "{debug:?}: {found}");

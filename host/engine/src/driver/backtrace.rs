@@ -7,12 +7,14 @@ mod debug_info;
 mod dwarf;
 #[cfg(feature = "backtraces")]
 mod line_table;
+mod source_frame;
 #[cfg(not(feature = "backtraces"))]
 mod without;
 
 #[cfg(feature = "backtraces")]
 pub(super) use debug_info::DebugInfo;
 use image_cache_model::printable;
+use source_frame::SourceFrame;
 use wasmtime::{FrameInfo, WasmBacktrace};
 #[cfg(not(feature = "backtraces"))]
 pub(super) use without::DebugInfo;
@@ -25,17 +27,6 @@ const MAX_NAME: usize = 120;
 
 /// Maximum length of a name in the compiler's own form, in bytes.
 const MAX_MANGLED: usize = 2000;
-
-/// A function of the source, as the debug information has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct SourceFrame {
-    /// The name of a function that the compiler inlined; none for the function of the module itself.
-    inlined: Option<String>,
-    /// The file.
-    file: Option<String>,
-    /// The line that it had reached.
-    line: u64,
-}
 
 /// The functions that ran when the guest trapped, with files and lines as far as `debug_info` has them; `None` if the component
 /// names no function.

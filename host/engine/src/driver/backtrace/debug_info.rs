@@ -1,7 +1,7 @@
 //! The debug information in a component's modules, which is kept for the backtraces of its instances.
 
-use super::SourceFrame;
 use super::dwarf::{BUDGET, Dwarf};
+use super::source_frame::SourceFrame;
 use std::ops::Range;
 use wasmparser::{Encoding, Parser, Payload};
 

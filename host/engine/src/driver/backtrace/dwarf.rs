@@ -4,8 +4,8 @@
 //! keeps in memory is bounded. A reader such as the crate addr2line fulfils none of these conditions. Tables of indices, which
 //! only compilers of C use (`-gdwarf-5`), are not read: the backtrace then has names only.
 
-use super::SourceFrame;
 use super::line_table::{Bytes, LineTable, spend};
+use super::source_frame::SourceFrame;
 use gimli::{
     Abbreviations, AttributeValue, DebugAbbrev, DebugInfo, DebugInfoOffset, DebugRanges,
     DebugRngLists, DebuggingInformationEntry, DwAt, LittleEndian, RangeLists, RangeListsOffset,

@@ -1,6 +1,6 @@
 //! The debug information of a build without the feature `backtraces`: none is read.
 
-use super::SourceFrame;
+use super::source_frame::SourceFrame;
 
 /// None.
 #[derive(Debug)]

@@ -1,0 +1,12 @@
+//! One function of a backtrace in the source.
+
+/// A function of the source, as the debug information has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFrame {
+    /// The name of a function that the compiler inlined; none for the function of the module itself.
+    pub inlined: Option<String>,
+    /// The file.
+    pub file: Option<String>,
+    /// The line that it had reached.
+    pub line: u64,
+}
