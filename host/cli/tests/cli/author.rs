@@ -107,15 +107,16 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
     assert_eq!(check.json()["description"], "largest-first 0.1.0");
 }
 
-/// A policy that traps, without a message of its own.
+/// A policy that traps, without a message of its own. Without `black_box` it would be the same function as Rust's `abort`.
 const TRAPPING: &str = "
 /// Chooses nothing.
 #[inline(never)]
-fn choose_nothing() -> Result<Vec<Victim>, Error> {
+fn choose_nothing(bytes: u64) -> Result<Vec<Victim>, Error> {
     #[cfg(target_arch = \"wasm32\")]
-    core::arch::wasm32::unreachable();
-    #[cfg(not(target_arch = \"wasm32\"))]
-    Ok(Vec::new())
+    if std::hint::black_box(bytes) > 0 {
+        core::arch::wasm32::unreachable();
+    }
+    Ok(Vec::with_capacity(std::hint::black_box(bytes) as usize))
 }
 ";
 
@@ -127,7 +128,7 @@ fn a_trap_is_shown_with_its_functions_and_with_lines_if_there_is_debug_informati
     let source = std::fs::read_to_string(&path).expect("it was written");
     let (before, policy) = source.split_once("        self.records\n").expect("the policy");
     let (_, after) = policy.split_once("\n    }\n").expect("its end");
-    let source = format!("{before}        choose_nothing()\n    }}\n{after}{TRAPPING}");
+    let source = format!("{before}        choose_nothing(request.bytes_needed)\n    }}\n{after}{TRAPPING}");
     std::fs::write(&path, &source).expect("it can be written");
     let line = source.lines().position(|line| line.contains("wasm32::unreachable()"));
     let place = format!("traps::choose_nothing (src/lib.rs:{})", line.expect("it is there") + 1);

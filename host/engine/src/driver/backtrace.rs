@@ -50,16 +50,17 @@ pub(super) fn functions(
 fn described(frame: &FrameInfo, sources: &[SourceFrame]) -> Vec<String> {
     let own = || frame.func_name().map(readable);
     if sources.is_empty() {
-        return own().into_iter().filter(|name| !is_of_every_trap(name)).collect();
+        return own().into_iter().filter(|name| !is_of_every_trap(name, "")).collect();
     }
     let described = sources.iter().filter_map(|source| {
-        let name = source.inlined.as_deref().map(readable).or_else(own)?;
-        if is_of_every_trap(&name) {
+        let inlined = source.inlined.as_deref().map(|name| without_generics(&readable(name)));
+        let name = inlined.or_else(own)?;
+        let file = source.file.as_deref().map(without_compiler).unwrap_or_default();
+        if is_of_every_trap(&name, file) {
             return None;
         }
-        let file = source.file.as_deref().map(|file| printable(without_compiler(file), MAX_NAME));
-        Some(match file {
-            Some(file) if source.line > 0 => format!("{name} ({file}:{})", source.line),
+        Some(match printable(file, MAX_NAME) {
+            file if !file.is_empty() && source.line > 0 => format!("{name} ({file}:{})", source.line),
             _ => name,
         })
     });
@@ -74,18 +75,34 @@ fn readable(name: &str) -> String {
     printable(&format!("{demangled:#}"), MAX_NAME)
 }
 
-/// A file of the compiler's own libraries without the digest of the compiler's version.
+/// The name of a function in debug information, which has its types behind it.
+fn without_generics(name: &str) -> String {
+    let plain = name.split('<').next().filter(|plain| !plain.is_empty());
+    plain.unwrap_or(name).to_owned()
+}
+
+/// A file of the compiler's own libraries without the place of these libraries.
 fn without_compiler(file: &str) -> &str {
-    let inside = file.strip_prefix("/rustc/").and_then(|rest| rest.split_once('/'));
-    inside.map_or(file, |(_, path)| path)
+    let built = file.strip_prefix("/rustc/").and_then(|rest| rest.split_once('/'));
+    let installed = || file.split_once("/lib/rustlib/src/rust/");
+    built.or_else(installed).map_or(file, |(_, path)| path)
 }
 
 /// Whether it is a part of Rust's machinery of panics, which precedes each of them.
-fn is_of_every_trap(function: &str) -> bool {
-    const FUNCTIONS: [&str; 4] = ["rust_panic", "core::panicking::panic_fmt", "abort", "panic_fmt"];
+fn is_of_every_trap(function: &str, file: &str) -> bool {
+    const FUNCTIONS: [&str; 4] =
+        ["rust_panic", "core::panicking::panic_fmt", "abort", "abort_internal"];
     const MODULES: [&str; 4] =
         ["__rustc::", "std::panicking::", "std::sys::backtrace::", "panic_abort::"];
-    FUNCTIONS.contains(&function) || MODULES.iter().any(|module| function.starts_with(module))
+    const FILES: [&str; 4] = [
+        "library/std/src/panicking.rs",
+        "library/std/src/rt.rs",
+        "library/std/src/sys/backtrace.rs",
+        "library/panic_abort/src/lib.rs",
+    ];
+    FUNCTIONS.contains(&function)
+        || MODULES.iter().any(|module| function.starts_with(module))
+        || FILES.contains(&file)
 }
 
 #[cfg(test)]
@@ -94,17 +111,29 @@ mod tests {
 
     #[test]
     fn only_the_machinery_of_panics_is_left_out() {
-        for name in ["__rustc::rust_panic", "abort", "std::panicking::panic_handler::{closure#0}"] {
-            assert!(is_of_every_trap(name), "{name}");
+        let (none, own) = ("", "src/lib.rs");
+        for (name, file) in [
+            ("__rustc::rust_panic", none),
+            ("abort", none),
+            ("std::panicking::panic_handler::{closure#0}", none),
+            ("__rust_start_panic", "library/panic_abort/src/lib.rs"),
+        ] {
+            assert!(is_of_every_trap(name, file), "{name}");
         }
-        for name in ["abort_transfer", "lfu::choose", "core::option::unwrap_failed"] {
-            assert!(!is_of_every_trap(name), "{name}");
+        let unwrap = ("core::option::unwrap_failed", "library/core/src/option.rs");
+        for (name, file) in [("abort_transfer", own), ("lfu::choose", none), unwrap] {
+            assert!(!is_of_every_trap(name, file), "{name}");
         }
     }
 
     #[test]
-    fn the_compilers_files_are_named_without_its_version() {
-        assert_eq!(without_compiler("/rustc/0123abc/library/core/a.rs"), "library/core/a.rs");
+    fn a_function_is_named_without_its_types_and_its_file_without_the_place_of_the_compiler() {
+        assert_eq!(without_generics("choose<alloc::vec::Vec<u8>>"), "choose");
+        assert_eq!(without_generics("<lfu::Lfu as Policy>::choose"), "<lfu::Lfu as Policy>::choose");
+        for place in ["/rustc/0123abc", "/usr/lib/rustlib/src/rust"] {
+            let file = format!("{place}/library/core/a.rs");
+            assert_eq!(without_compiler(&file), "library/core/a.rs");
+        }
         assert_eq!(without_compiler("src/lib.rs"), "src/lib.rs");
     }
 }
