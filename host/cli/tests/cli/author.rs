@@ -128,7 +128,8 @@ fn a_trap_is_shown_with_its_functions_and_with_lines_if_there_is_debug_informati
     let source = std::fs::read_to_string(&path).expect("it was written");
     let (before, policy) = source.split_once("        self.records\n").expect("the policy");
     let (_, after) = policy.split_once("\n    }\n").expect("its end");
-    let source = format!("{before}        choose_nothing(request.bytes_needed)\n    }}\n{after}{TRAPPING}");
+    let source =
+        format!("{before}        choose_nothing(request.bytes_needed)\n    }}\n{after}{TRAPPING}");
     std::fs::write(&path, &source).expect("it can be written");
     let line = source.lines().position(|line| line.contains("wasm32::unreachable()"));
     let place = format!("traps::choose_nothing (src/lib.rs:{})", line.expect("it is there") + 1);

@@ -27,7 +27,10 @@ fn has(language: &str, programs: &[&[&str]]) -> bool {
         command.args(&program[1..]).stdin(Stdio::null()).stdout(Stdio::null());
         let runs = command.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         if !runs {
-            skip(&format!("the template in {language} is not built: `{}` fails", program.join(" ")));
+            skip(&format!(
+                "the template in {language} is not built: `{}` fails",
+                program.join(" ")
+            ));
         }
         runs
     })
@@ -84,7 +87,8 @@ fn a_new_driver_in_python_is_built_and_shows_its_exceptions() {
 
 #[test]
 fn a_new_driver_in_javascript_is_built_and_shows_its_exceptions() {
-    let tools: [&[&str]; 2] = [&["node", "--version"], &["npm", "view", "componentize-qjs", "name"]];
+    let tools: [&[&str]; 2] =
+        [&["node", "--version"], &["npm", "view", "componentize-qjs", "name"]];
     if !is_full_run(SKIPPED) || !has("js", &tools) {
         return;
     }

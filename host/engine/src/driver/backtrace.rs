@@ -30,10 +30,7 @@ const MAX_MANGLED: usize = 2000;
 
 /// The functions that ran when the guest trapped, with files and lines as far as `debug_info` has them; `None` if the component
 /// names no function.
-pub(super) fn functions(
-    error: &wasmtime::Error,
-    debug_info: Option<&DebugInfo>,
-) -> Option<String> {
+pub(super) fn functions(error: &wasmtime::Error, debug_info: Option<&DebugInfo>) -> Option<String> {
     let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
     let offsets: Vec<Option<usize>> = frames.iter().map(FrameInfo::module_offset).collect();
     let mut sources = debug_info.map(|info| info.frames(&offsets)).unwrap_or_default();
@@ -60,7 +57,9 @@ fn described(frame: &FrameInfo, sources: &[SourceFrame]) -> Vec<String> {
             return None;
         }
         Some(match printable(file, MAX_NAME) {
-            file if !file.is_empty() && source.line > 0 => format!("{name} ({file}:{})", source.line),
+            file if !file.is_empty() && source.line > 0 => {
+                format!("{name} ({file}:{})", source.line)
+            }
             _ => name,
         })
     });
@@ -129,7 +128,10 @@ mod tests {
     #[test]
     fn a_function_is_named_without_its_types_and_its_file_without_the_place_of_the_compiler() {
         assert_eq!(without_generics("choose<alloc::vec::Vec<u8>>"), "choose");
-        assert_eq!(without_generics("<lfu::Lfu as Policy>::choose"), "<lfu::Lfu as Policy>::choose");
+        assert_eq!(
+            without_generics("<lfu::Lfu as Policy>::choose"),
+            "<lfu::Lfu as Policy>::choose"
+        );
         for place in ["/rustc/0123abc", "/usr/lib/rustlib/src/rust"] {
             let file = format!("{place}/library/core/a.rs");
             assert_eq!(without_compiler(&file), "library/core/a.rs");

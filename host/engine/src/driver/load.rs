@@ -229,8 +229,7 @@ pub(super) fn prepare(
     let cache = CompileCache::of(&spec.compiled);
     let compiled = cache.compile(spec.traps, &examined.bytes, &examined.digest)?;
     // The built-in drivers have none.
-    let debug_info =
-        spec.built_in.is_none().then(|| DebugInfo::read(&examined.bytes)).flatten();
+    let debug_info = spec.built_in.is_none().then(|| DebugInfo::read(&examined.bytes)).flatten();
     let template = InstanceTemplate::new(&compiled.component, spec)?;
     Ok((template.with_debug_info(debug_info), compiled))
 }

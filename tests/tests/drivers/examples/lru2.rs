@@ -52,7 +52,8 @@ fn an_exception_of_lru2_is_in_the_error_with_its_functions_and_lines() -> Tested
     trial.add("image", 10, 0)?;
     // No algorithm has such a checksum.
     trial.database()?.execute("UPDATE images SET checksum = 'abc'", [])?;
-    let error = trial.driver.cached_image(&id("image")).expect_err("it raises KeyError").to_string();
+    let error =
+        trial.driver.cached_image(&id("image")).expect_err("it raises KeyError").to_string();
     assert!(error.contains("it said: KeyError: 3; in record (records.py:"), "{error}");
     assert!(error.contains(" < Driver.get_cached_image (lru2.py:"), "{error}");
     Ok(())

@@ -2,7 +2,10 @@
 
 /// A function of the source, as the debug information has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "backtraces"), allow(dead_code, reason = "without it there are no frames"))]
+#[cfg_attr(
+    not(feature = "backtraces"),
+    allow(dead_code, reason = "without it there are no frames")
+)]
 pub struct SourceFrame {
     /// The name of a function that the compiler inlined; none for the function of the module itself.
     pub inlined: Option<String>,

@@ -2,21 +2,24 @@
 
 use super::*;
 
-/// A compilation unit, a function, an inlined function, and the description of the latter.
+/// The forms of entries: a compilation unit, a function, an inlined function, and the description of the latter.
 const ABBREVIATIONS: &[u8] = &[
-    1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0x10, 0x17, 0, 0, // low and high address, line program
-    2, 0x2e, 1, 0x11, 0x01, 0x12, 0x06, 0, 0, // low and high address
-    3, 0x1d, 1, 0x11, 0x01, 0x12, 0x06, 0x31, 0x13, 0x58, 0x0b, 0x59, 0x0b, 0, 0, // and origin, call
-    4, 0x2e, 0, 0x03, 0x08, 0, 0, // name
-    0,
+    // The unit: low and high address, line program. The function: low and high address.
+    1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0x10, 0x17, 0, 0, 2, 0x2e, 1, 0x11, 0x01, 0x12, 0x06, 0, 0,
+    // The inlined one: low and high address, the description, and file and line of the call.
+    3, 0x1d, 1, 0x11, 0x01, 0x12, 0x06, 0x31, 0x13, 0x58, 0x0b, 0x59, 0x0b, 0, 0,
+    // The name.
+    4, 0x2e, 0, 0x03, 0x08, 0, 0, 0,
 ];
 
 /// `src/lib.rs`, whose line 42 is at 0x10..0x20.
 const LINES: &[u8] = &[
-    55, 0, 0, 0, 4, 0, 34, 0, 0, 0, 1, 1, 1, 0xfb, 14, 13, // the lengths, version 4
-    0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1, // the operands of instructions
-    b's', b'r', b'c', 0, 0, b'l', b'i', b'b', b'.', b'r', b's', 0, 1, 0, 0, 0, //
-    0, 5, 2, 0x10, 0, 0, 0, 3, 41, 1, 2, 0x10, 0, 1, 1, // address, line, row, length, end
+    // The lengths, version 4, and the operands of instructions.
+    55, 0, 0, 0, 4, 0, 34, 0, 0, 0, 1, 1, 1, 0xfb, 14, 13, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1,
+    // The folders and the files.
+    b's', b'r', b'c', 0, 0, b'l', b'i', b'b', b'.', b'r', b's', 0, 1, 0, 0, 0,
+    // Address, line, row, size, end.
+    0, 5, 2, 0x10, 0, 0, 0, 3, 41, 1, 2, 0x10, 0, 1, 1,
 ];
 
 /// The size of the header of a unit, and the place of the description of the inlined function.
@@ -74,8 +77,8 @@ fn a_walk_ends_with_its_budget() {
 #[test]
 fn damaged_debug_information_gives_no_fault() {
     let whole = sections(2);
-    for section in 0..3 {
-        for place in 0..whole[section].len() {
+    for (section, bytes) in whole.iter().enumerate().take(3) {
+        for place in 0..bytes.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut damaged = whole.clone();
                 damaged[section][place] = value;
