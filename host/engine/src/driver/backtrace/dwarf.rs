@@ -15,8 +15,8 @@ use std::rc::Rc;
 
 type Entry<'a> = DebuggingInformationEntry<Bytes<'a>>;
 
-/// The steps that may be taken for one trap: about a second.
-pub const BUDGET: u64 = 20_000_000;
+/// The steps that may be taken for one trap: some hundred milliseconds.
+pub const BUDGET: u64 = 8_000_000;
 
 /// Functions that are inlined in one another, at most.
 const MAX_INLINED: usize = 16;
