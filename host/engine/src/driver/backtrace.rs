@@ -17,7 +17,7 @@ use image_cache_model::printable;
 use source_frame::SourceFrame;
 use wasmtime::{FrameInfo, WasmBacktrace};
 #[cfg(not(feature = "backtraces"))]
-pub(super) use without::DebugInfo;
+pub(super) use without::NoDebugInfo as DebugInfo;
 
 /// Functions that are shown, at most: the outermost are those that call every driver.
 const MAX_FUNCTIONS: usize = 12;

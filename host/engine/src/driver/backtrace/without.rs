@@ -4,11 +4,11 @@ use super::source_frame::SourceFrame;
 
 /// None.
 #[derive(Debug)]
-pub enum DebugInfo {}
+pub enum NoDebugInfo {}
 
-impl DebugInfo {
+impl NoDebugInfo {
     /// Nothing is kept.
-    pub fn read(_component: &[u8]) -> Option<DebugInfo> {
+    pub fn read(_component: &[u8]) -> Option<NoDebugInfo> {
         None
     }
 
