@@ -1,7 +1,9 @@
 //! Builds the guests of the tests, passes their paths to the tests, and creates the table of the hostile ones.
 
 use anyhow::{Context, Result};
-use image_cache_guest_toolchain::{Guest, Toolchain, Workspace, build_examples, build_script};
+use image_cache_guest_toolchain::{
+    Guest, Toolchain, Workspace, build, build_examples, build_script,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,8 +21,12 @@ const GUESTS: [Guest; 6] = [
 const HOSTILE: Guest =
     Guest { package: "image-cache-guest-hostile", directory: "tests/guests/hostile" };
 
+/// It imports WASI, which no driver of the project does.
+const PRINTING: Guest =
+    Guest { package: "image-cache-guest-printing", directory: "tests/guests/printing" };
+
 fn main() -> ExitCode {
-    match guests().and_then(|()| hostile_guests()) {
+    match guests().and_then(|()| guest_of_wasi()).and_then(|()| hostile_guests()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -37,6 +43,18 @@ fn guests() -> Result<()> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_uppercase();
         println!("cargo::rustc-env=GUEST_{name}={}", path.display());
     }
+    Ok(())
+}
+
+fn guest_of_wasi() -> Result<()> {
+    let workspace = Workspace::of_this_package()?;
+    println!("cargo::rerun-if-changed={}", workspace.root.join(PRINTING.directory).display());
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    let path = out.join(PRINTING.short_name()).with_extension("wasm");
+    for component in build(&Toolchain::find()?, &workspace, &[PRINTING])? {
+        fs::write(&path, component.bytes).context("writing the guest of WASI")?;
+    }
+    println!("cargo::rustc-env=GUEST_PRINTING={}", path.display());
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// The test programs, and their modules that need node, Python or valgrind, and time: they skip themselves, with a message, except
 /// in a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 12] = [
+const FULL_ONLY: [&str; 13] = [
     "serve",
     "--test",
     "drivers",
@@ -26,6 +26,7 @@ const FULL_ONLY: [&str; 12] = [
     "agreement",
     "lru2",
     "no_hot_path",
+    "templates",
 ];
 
 /// The variable that marks a full run.

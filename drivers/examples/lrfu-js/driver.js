@@ -6,6 +6,7 @@
 
 import sql from "image-cache:driver/sql@1.1.0";
 import * as records from "./records.js";
+import { reported } from "./reporting.js";
 import { Score, parseHalfLife } from "./score.js";
 
 // Rows in one query: well within the host's limits.
@@ -15,7 +16,7 @@ const PAGE = 1000;
 // can restore.
 let halfLife;
 
-export const driver = {
+export const driver = reported({
   describe() {
     return { name: "lrfu", version: "1.0.0" };
   },
@@ -100,7 +101,7 @@ export const driver = {
   selectLeftovers(leftovers, stalledBefore, _now) {
     return leftovers.filter(({ state, modified }) => state === "invalid" || modified <= stalledBefore);
   },
-};
+});
 
 function invalidOption(val) {
   return { tag: "invalid-option", val };

@@ -19,11 +19,13 @@ from wit_world.exports.driver import (
 )
 
 import records
+from reporting import reported
 
 # Rows in one query: well within the host's limits.
 PAGE = 1000
 
 
+@reported
 class Driver(exports.Driver):
     """The driver. An instance keeps nothing in memory."""
 

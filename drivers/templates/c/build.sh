@@ -13,6 +13,8 @@ wit-bindgen c wit --world image-cache-driver --rename-world driver --out-dir gen
   --rename $interface/sql@$version=sql --rename $interface/attributes@$version=attributes \
   --rename $interface/files@$version=files --rename $interface/pins@$version=pins \
   --rename $interface/metrics@$version=metrics --rename $interface/transactions@$version=transactions
-${CC:-python3 -m ziglang cc -target wasm32-wasi -Wl,-z,stack-size=131072} -mexec-model=reactor -Os -s -std=c17 \
+${CC:-python3 -m ziglang cc -target wasm32-wasi -Wl,-z,stack-size=131072} -mexec-model=reactor -Os -g -std=c17 \
   -I generated -o generated/module.wasm ./*.c generated/driver.c generated/driver_component_type.o
+# The names of functions stay, for the backtrace of a trap. Without this command files and lines stay too, and the component is larger.
+wasm-tools strip generated/module.wasm -o generated/module.wasm
 wasm-tools component new generated/module.wasm -o my-driver.wasm

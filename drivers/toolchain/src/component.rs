@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
+use wasm_encoder::{RawSection, Section};
+use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// The prefix of all interfaces in the project's own WIT package.
@@ -67,4 +69,55 @@ fn imports(component: &[u8]) -> Result<Vec<String>> {
     };
     let imports = resolve.worlds[world].imports.keys();
     Ok(imports.map(|key| resolve.name_world_key(key)).collect())
+}
+
+/// A module without its debug information. The names of its functions stay, for the backtrace of a trap.
+///
+/// # Errors
+/// It is no WebAssembly module.
+pub fn without_debug_info(module: &[u8]) -> Result<Vec<u8>> {
+    let mut kept = wasm_encoder::Module::HEADER.to_vec();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        let is_debug = matches!(&payload, Payload::CustomSection(section) if section.name().starts_with(".debug_"));
+        if let Some((id, range)) = payload.as_section()
+            && !is_debug
+        {
+            RawSection { id, data: &module[range] }.append_to(&mut kept);
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use wasm_encoder::{
+        CodeSection, CustomSection, Function, FunctionSection, Instruction, TypeSection,
+    };
+
+    #[test]
+    fn only_debug_information_is_removed() {
+        let custom =
+            |name: &'static str| CustomSection { name: name.into(), data: Cow::Borrowed(b"x") };
+        let module = |names: &[&'static str]| {
+            let mut module = wasm_encoder::Module::new();
+            let (mut types, mut functions, mut code) =
+                (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+            types.ty().function([], []);
+            functions.function(0);
+            let mut function = Function::new([]);
+            function.instruction(&Instruction::End);
+            code.function(&function);
+            module.section(&types).section(&functions).section(&code);
+            for name in names {
+                module.section(&custom(name));
+            }
+            module.finish()
+        };
+        let kept = without_debug_info(&module(&[".debug_info", "name", ".debug_line"]));
+        assert_eq!(kept.expect("a module"), module(&["name"]));
+        assert!(without_debug_info(b"no module").is_err());
+    }
 }

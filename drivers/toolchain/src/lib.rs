@@ -24,7 +24,7 @@ mod remap;
 mod script;
 
 pub use build::{Guest, Workspace, build, build_examples};
-pub use component::{Component, foreign_imports};
+pub use component::{Component, foreign_imports, without_debug_info};
 pub use find::Toolchain;
 pub use script::{build_script, component_in};
 

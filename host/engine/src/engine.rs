@@ -135,7 +135,8 @@ fn engine_config(has_signals: bool) -> Config {
         .wasm_features(SWITCHED_OFF.difference(FOR_ADAPTERS), false)
         .epoch_interruption(true)
         .signals_based_traps(has_signals)
-        // A guest's debug information is hostile input, which wasmtime would read without a bound after each trap.
+        // A guest's debug information is hostile input, which wasmtime would read without a bound after each trap: `backtrace`
+        // reads it within bounds.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .max_wasm_stack(MAX_STACK);
     config

@@ -20,6 +20,7 @@ use image_cache::{
     ImageId, Requester,
 };
 use image_cache_tests::{Tested, skip};
+use rusqlite::Connection;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -218,6 +219,15 @@ impl Trial {
             options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         self.driver = conformance::load(&self.config)?;
         Ok(())
+    }
+
+    /// The driver's database, as another program opens it.
+    fn database(&self) -> Tested<Connection> {
+        let drivers = self.config.dir.join(".image-cache/drivers");
+        let is_database = |name: &str| !name.ends_with("-wal") && !name.ends_with("-shm");
+        let mut names = fs::read_dir(&drivers)?.flatten().map(|entry| entry.file_name());
+        let name = names.find(|name| name.to_str().is_some_and(is_database)).ok_or("a database")?;
+        Ok(Connection::open(drivers.join(name))?)
     }
 
     /// Caches a sparse image at this second.

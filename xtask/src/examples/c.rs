@@ -2,7 +2,7 @@
 
 use super::context::{BuildContext, Example, empty_directory, files, run, write};
 use anyhow::{Context, Result};
-use image_cache_guest_toolchain::Component;
+use image_cache_guest_toolchain::{Component, without_debug_info};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +27,8 @@ const FLAGS: [&str; 10] = [
     "wasm32-wasi",
     "-mexec-model=reactor",
     "-Os",
-    "-s",
+    // Without this the compiler removes the names of functions, too.
+    "-g",
     "-std=c17",
     "-Wall",
     "-Wextra",
@@ -79,6 +80,7 @@ fn build(context: &BuildContext, zig: &Path) -> Result<Component> {
     cc.args(sources.iter().filter(|path| path.extension().is_some_and(|ending| ending == "c")));
     cc.args(["driver.c", "driver_component_type.o"].map(|name| generated.join(name)));
     run(&mut cc)?;
+    write(&module, &without_debug_info(&fs::read(&module)?)?)?;
     Component::of_module("ttl-c", &module)
 }
 

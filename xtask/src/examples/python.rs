@@ -50,7 +50,7 @@ fn build(context: &BuildContext, packages: &Path) -> Result<Component> {
     for file in files(&context.root.join("wit"))? {
         copy(&file, &package.join(file.file_name().unwrap_or_default()))?;
     }
-    for module in ["lru2.py", "records.py"] {
+    for module in ["lru2.py", "records.py", "reporting.py"] {
         copy(&source.join(module), &place.join(module))?;
     }
     let mut command = componentize(packages);

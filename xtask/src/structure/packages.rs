@@ -27,6 +27,7 @@ const OTHERS: [&str; 19] = [
     "tests/guests/faulty",
     "tests/guests/hostile",
     "tests/guests/listener",
+    "tests/guests/printing",
     "xtask",
 ];
 

@@ -11,16 +11,16 @@ const CHAPTER: &str = include_str!("../../../../docs/write-a-driver.md");
 const COMPLETE_DRIVER: &str = include_str!("../../../../drivers/sdk/examples/largest_first.rs");
 
 /// An author's shell in an empty directory.
-struct Author {
+pub struct Author {
     folder: TempDir,
 }
 
 impl Author {
-    fn new() -> Author {
+    pub fn new() -> Author {
         Author { folder: TempDir::new().expect("a temporary directory") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -39,14 +39,14 @@ impl Author {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub fn run(&self, arguments: &[&str]) -> Answer {
         let mut command = bare();
         command.args(arguments);
         self.prepared(command).answer()
     }
 
     /// Runs a script that ends at the first failed command.
-    fn shell(&self, script: &str) -> Answer {
+    pub fn shell(&self, script: &str) -> Answer {
         let mut command = Command::new("sh");
         command.args(["-eu", "-c", script]);
         for (name, value) in bare().get_envs() {
@@ -105,6 +105,50 @@ fn the_complete_driver_of_the_documentation_passes_the_suite() {
     let check = author.run(&["driver", "check", "made.wasm", "--format", "json"]);
     assert_eq!(check.code, Some(0), "{}{}", check.text(), check.err);
     assert_eq!(check.json()["description"], "largest-first 0.1.0");
+}
+
+/// A policy that traps, without a message of its own. Without `black_box` it would be the same function as Rust's `abort`.
+const TRAPPING: &str = "
+/// Chooses nothing.
+#[inline(never)]
+fn choose_nothing(bytes: u64) -> Result<Vec<Victim>, Error> {
+    #[cfg(target_arch = \"wasm32\")]
+    if std::hint::black_box(bytes) > 0 {
+        core::arch::wasm32::unreachable();
+    }
+    Ok(Vec::with_capacity(std::hint::black_box(bytes) as usize))
+}
+";
+
+#[test]
+fn a_trap_is_shown_with_its_functions_and_with_lines_if_there_is_debug_information() {
+    let author = Author::new();
+    assert_eq!(author.run(&["driver", "new", "traps"]).code, Some(0));
+    let path = author.path("traps/src/lib.rs");
+    let source = std::fs::read_to_string(&path).expect("it was written");
+    let (before, policy) = source.split_once("        self.records\n").expect("the policy");
+    let (_, after) = policy.split_once("\n    }\n").expect("its end");
+    let source =
+        format!("{before}        choose_nothing(request.bytes_needed)\n    }}\n{after}{TRAPPING}");
+    std::fs::write(&path, &source).expect("it can be written");
+    let call = source.lines().position(|line| line.contains("  choose_nothing(request"));
+    let caller = format!(" < select_victims (src/lib.rs:{})", call.expect("it is there") + 1);
+    // The compiler may give the trap another line of its function.
+    for (debug, shown, hidden) in [
+        (&[][..], ["traps::choose_nothing < ", ""], "lib.rs:"),
+        (&["--debug"][..], ["traps::choose_nothing (src/lib.rs:", &caller], "lib.rs:0"),
+    ] {
+        let build = [&["driver", "build", "traps", "--output", "made.wasm"][..], debug].concat();
+        let build = author.run(&build);
+        assert_eq!(build.code, Some(0), "{}", build.err);
+        let case = ["--case", "victims_cover_the_bytes_needed", "--format", "json"];
+        let check = author.run(&[&["driver", "check", "made.wasm"][..], &case].concat());
+        let found = check.json()["cases"][0]["found"].to_string();
+        assert_eq!(check.code, Some(1), "{found}");
+        let has_all = shown.iter().all(|words| found.contains(words));
+        assert!(has_all && !found.contains(hidden), "{debug:?}: {found}");
+        assert!(!found.contains(env!("CARGO_MANIFEST_DIR")), "{found}");
+    }
 }
 
 #[test]

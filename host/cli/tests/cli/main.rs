@@ -16,6 +16,7 @@ mod pins;
 mod refused;
 mod simulate;
 mod streams;
+mod templates;
 mod terminal;
 mod unlisted;
 

@@ -227,5 +227,5 @@ pub(super) fn names(images: &[CachedImage]) -> Vec<String> {
 }
 
 fn answered<T>(call: &str, answer: Result<T, CallError>) -> Verdict<T> {
-    answer.map_err(|error| Failure::new(format!("an answer to {call}"), error.to_string()))
+    answer.map_err(|error| Failure::of_error(format!("an answer to {call}"), &error))
 }

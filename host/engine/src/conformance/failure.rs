@@ -7,6 +7,9 @@ use std::path::Path;
 /// How many characters of a value are shown.
 const SHOWN: usize = 600;
 
+/// How many characters of an error are shown: it can have the text of a panic and a backtrace.
+const SHOWN_OF_ERROR: usize = 4000;
+
 /// The result of a case.
 pub type Verdict<T = ()> = Result<T, Failure>;
 
@@ -22,7 +25,18 @@ pub struct Failure {
 
 impl Failure {
     pub(super) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Failure { expected: shortened(expected.into()), found: shortened(found.into()) }
+        Failure {
+            expected: shortened(expected.into(), SHOWN),
+            found: shortened(found.into(), SHOWN),
+        }
+    }
+
+    /// An error in place of the required result.
+    pub(super) fn of_error(expected: impl Into<String>, error: &impl ToString) -> Self {
+        Failure {
+            expected: shortened(expected.into(), SHOWN),
+            found: shortened(error.to_string(), SHOWN_OF_ERROR),
+        }
     }
 }
 
@@ -44,8 +58,8 @@ pub(super) fn cannot(operation: &str, path: &Path, error: &io::Error) -> Failure
     Failure::new(format!("to {operation} {}", path.display()), error.to_string())
 }
 
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(SHOWN) {
+fn shortened(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }

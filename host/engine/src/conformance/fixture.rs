@@ -46,7 +46,7 @@ impl Fixture {
     ) -> Verdict<Fixture> {
         let load = || Driver::load(&config.driver, &config, Arc::clone(&directory));
         let driver = recorder.timed("load", load);
-        let driver = driver.map_err(|error| Failure::new("the driver loads", error.to_string()))?;
+        let driver = driver.map_err(|error| Failure::of_error("the driver loads", &error))?;
         Ok(Fixture { config, directory, recorder, seed, driver })
     }
 

@@ -1,6 +1,6 @@
 //! One instance of a driver: instantiated, configured, called within its limits, and dropped after a trap.
 
-use super::backtrace;
+use super::backtrace::{self, DebugInfo};
 use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::{DriverSpec, Storage};
@@ -31,6 +31,8 @@ pub(super) struct InstanceTemplate {
     _component: Arc<Component>,
     pub exports: ExportIndices,
     pub spec: DriverSpec,
+    /// For the backtraces of traps, if the component has any.
+    debug_info: Option<Arc<DebugInfo>>,
 }
 
 /// An instance of a driver, in a wasmtime store of its own.
@@ -41,6 +43,7 @@ pub(super) struct Instance {
     store: Store<HostState>,
     exports: Exports,
     has_wasi: bool,
+    debug_info: Option<Arc<DebugInfo>>,
 }
 
 /// Why there is no instance. The state is kept for the next attempt, so that its database stays open.
@@ -67,7 +70,13 @@ impl InstanceTemplate {
         link(&mut linker, &spec.config.grants, imports).map_err(unlinkable)?;
         let pre = linker.instantiate_pre(component).map_err(unlinkable)?;
         let exports = ExportIndices::new(&pre).map_err(unlinkable)?;
-        Ok(InstanceTemplate { pre, _component: Arc::clone(component), exports, spec })
+        let _component = Arc::clone(component);
+        Ok(InstanceTemplate { pre, _component, exports, spec, debug_info: None })
+    }
+
+    /// The same with the debug information of the component.
+    pub fn with_debug_info(self, debug_info: Option<DebugInfo>) -> Self {
+        InstanceTemplate { debug_info: debug_info.map(Arc::new), ..self }
     }
 
     /// Whether its driver can access the images' files.
@@ -96,9 +105,14 @@ impl InstanceTemplate {
             self.exports.load(store, &instance)
         });
         match made {
-            Ok(exports) => Ok(Instance { store, exports, has_wasi }),
+            Ok(exports) => {
+                let debug_info = self.debug_info.clone();
+                Ok(Instance { store, exports, has_wasi, debug_info })
+            }
             Err(error) => {
-                let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
+                let words =
+                    trap_words("instantiate", &error, store.data(), self.debug_info.as_deref());
+                let error = CallError::Failed(words);
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
             }
         }
@@ -133,9 +147,11 @@ impl Instance {
         until: Option<Instant>,
         work: impl FnOnce(&Exports, &mut Store<HostState>) -> wasmtime::Result<R> + Send,
     ) -> Result<R, CallError> {
-        let Instance { store, exports, has_wasi } = self;
+        let Instance { store, exports, has_wasi, debug_info } = self;
         let result = timed(store, *has_wasi, until, |store| work(exports, store));
-        result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
+        result.map_err(|trap| {
+            CallError::Failed(trap_words(call, &trap, store.data(), debug_info.as_deref()))
+        })
     }
 
     /// The driver's name and version.
@@ -205,7 +221,12 @@ fn timed<R: Send>(
 }
 
 /// Why a call ended, the guest's last message (the text of its panic, if it has a panic hook), and the functions that ran.
-fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
+fn trap_words(
+    call: &str,
+    error: &wasmtime::Error,
+    state: &HostState,
+    debug_info: Option<&DebugInfo>,
+) -> String {
     let mut words = match error.downcast_ref::<DeadlineExceeded>() {
         Some(exceeded) => format!("{call} was cut short: {exceeded}"),
         None => format!("{call} failed: {}", cause_words(error, state)),
@@ -214,7 +235,7 @@ fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String 
         words += &format!("; it said: {said}");
     }
     let mut words = with_failed_statement(words, state);
-    if let Some(functions) = backtrace::functions(error) {
+    if let Some(functions) = backtrace::functions(error, debug_info) {
         words += &format!("; in {functions}");
     }
     words

@@ -1,5 +1,6 @@
 //! Loads a driver by its configured name: finds, reads, checks against pin and grants, compiles, links and configures it.
 
+use super::backtrace::DebugInfo;
 use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
 use super::component::{ExaminedComponent, examine};
@@ -241,7 +242,10 @@ pub(super) fn prepare(
 ) -> Result<(InstanceTemplate, Compiled), String> {
     let cache = CompileCache::of(&spec.compiled);
     let compiled = cache.compile(spec.traps, &examined.bytes, &examined.digest)?;
-    Ok((InstanceTemplate::new(&compiled.component, spec)?, compiled))
+    // The built-in drivers have none.
+    let debug_info = spec.built_in.is_none().then(|| DebugInfo::read(&examined.bytes)).flatten();
+    let template = InstanceTemplate::new(&compiled.component, spec)?;
+    Ok((template.with_debug_info(debug_info), compiled))
 }
 
 #[cfg(test)]

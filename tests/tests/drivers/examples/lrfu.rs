@@ -3,7 +3,6 @@
 use super::{ALL, DAY, HOUR, LRFU, MIB, Trial, refusal};
 use image_cache::Hit;
 use image_cache_tests::Tested;
-use rusqlite::Connection;
 
 #[test]
 fn an_image_that_is_used_often_outlives_one_that_was_used_last() -> Tested {
@@ -75,11 +74,7 @@ fn hits_in_one_batch_and_one_by_one_are_worth_the_same() -> Tested {
 
 /// Exponent and mantissa in the driver's database.
 fn hits_and_last_use(trial: &Trial, name: &str) -> Tested<(i64, f64)> {
-    let drivers = trial.config.dir.join(".image-cache/drivers");
-    let is_database = |name: &str| !name.ends_with("-wal") && !name.ends_with("-shm");
-    let mut names = std::fs::read_dir(&drivers)?.flatten().map(|entry| entry.file_name());
-    let database = names.find(|name| name.to_str().is_some_and(is_database)).ok_or("a database")?;
-    let connection = Connection::open(drivers.join(database))?;
+    let connection = trial.database()?;
     let select = "SELECT exponent, mantissa FROM images WHERE id = ?1";
     Ok(connection.query_row(select, [name], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

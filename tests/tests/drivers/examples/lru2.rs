@@ -1,7 +1,7 @@
 //! LRU-2: the last use but one decides. It is in Python, and its component takes time to build and to load, so only a full run tests
 //! it.
 
-use super::{ALL, CASES, LRU2, Trial, passes, refusal};
+use super::{ALL, CASES, LRU2, Trial, id, passes, refusal};
 use image_cache_tests::{Tested, is_full_run};
 
 const SKIPPED: &str = "the example driver lru2-py is not tested";
@@ -40,5 +40,21 @@ fn lru2_names_an_unknown_option() -> Tested {
     if let Some(words) = refusal(&LRU2, &[("k", "3")])? {
         assert!(words.contains("unknown option k"), "{words}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_exception_of_lru2_is_in_the_error_with_its_functions_and_lines() -> Tested {
+    if !is_full_run(SKIPPED) {
+        return Ok(());
+    }
+    let Some(trial) = Trial::new(&LRU2, &[])? else { return Ok(()) };
+    trial.add("image", 10, 0)?;
+    // No algorithm has such a checksum.
+    trial.database()?.execute("UPDATE images SET checksum = 'abc'", [])?;
+    let error =
+        trial.driver.cached_image(&id("image")).expect_err("it raises KeyError").to_string();
+    assert!(error.contains("it said: KeyError: 3; in record (records.py:"), "{error}");
+    assert!(error.contains(" < Driver.get_cached_image (lru2.py:"), "{error}");
     Ok(())
 }

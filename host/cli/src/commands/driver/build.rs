@@ -20,6 +20,9 @@ pub struct BuildArgs {
     /// The file of the component [default: NAME.wasm in the crate's folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Keep debug information: the backtrace of a trap then has files and lines, and the component is larger
+    #[arg(long)]
+    debug: bool,
     /// Install a toolchain for WebAssembly if none is found: by rustup, or Debian's packages
     #[arg(long)]
     install: bool,
@@ -54,7 +57,7 @@ pub fn build(format: Format, args: &BuildArgs) -> Result<Code> {
     } else {
         Toolchain::find().context("cannot build (--install installs a toolchain)")?
     };
-    let module = compile(&driver, &toolchain)?;
+    let module = compile(&driver, &toolchain, args.debug)?;
     let component = Component::of_module(&driver.name, &module)?;
     let component = match fs::exists(driver.folder.join(MANIFEST))? {
         true => with_manifest(component, &driver.folder.join(MANIFEST))?,
@@ -108,9 +111,15 @@ impl Crate {
 }
 
 /// Runs cargo, with its output on standard error. Returns the module that it built.
-fn compile(driver: &Crate, toolchain: &Toolchain) -> Result<PathBuf> {
+fn compile(driver: &Crate, toolchain: &Toolchain, has_debug: bool) -> Result<PathBuf> {
     let mut command = toolchain.cargo();
     command.current_dir(&driver.folder);
+    if has_debug {
+        // These override the profile in the manifest.
+        let profile = driver.profile.to_uppercase();
+        command.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only");
+        command.env(format!("CARGO_PROFILE_{profile}_STRIP"), "none");
+    }
     command.args(["build", "--lib", "--profile", driver.profile, "--target", TARGET]);
     command.args(["--message-format", "json-render-diagnostics"]);
     if let Some(target) = target_directory() {
