@@ -103,8 +103,9 @@ fn imports_that_were_not_granted_are_refused_all_at_once() -> Tested {
     driver.grants.extend([Grant::Sql, Grant::Wasi]);
     let cache = trial.open(driver);
     let fallback = cache.driver().fallback.ok_or("no fallback")?;
-    assert!(fallback.reason.contains("driver/files"), "{}", fallback.reason);
-    assert!(!fallback.reason.contains("driver/sql@"), "{}", fallback.reason);
+    let reason = fallback.reason.to_string();
+    assert!(reason.contains("driver/files"), "{reason}");
+    assert!(!reason.contains("driver/sql@"), "{reason}");
     Ok(())
 }
 

@@ -15,4 +15,5 @@ mod loading;
 mod lying;
 mod migrating;
 mod planted;
+mod reasons;
 mod simulated;

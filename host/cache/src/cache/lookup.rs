@@ -2,11 +2,14 @@
 
 use super::ImageCache;
 use crate::error::{Error, Result};
-use crate::metadata::{DriverBudget, DriverStatus, Fallback, LastFallback, last_fallback};
+use crate::metadata::{
+    DriverBudget, DriverStatus, Fallback, FallbackReason, LastFallback, last_fallback,
+};
 use crate::metrics::{CacheMetric, Counters};
 use image_cache_engine::DriverMetric;
 use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
 use image_cache_store::{Directory, names};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The result of `status`.
@@ -166,7 +169,7 @@ impl ImageCache {
                 version: String::new(),
                 fallback: Some(Fallback {
                     configured: self.config().driver.clone(),
-                    reason: error.to_string(),
+                    reason: FallbackReason::NotOpen(Arc::new(error)),
                 }),
             },
         }

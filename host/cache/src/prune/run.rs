@@ -260,17 +260,18 @@ impl<'a, 's> PruneRun<'a, 's> {
 
     /// Counts a round without progress; false if the run must give up. It counts against the driver only if the directory did not
     /// change: another process may have removed victims, or added images without records.
-    fn note_failed_round(&mut self, reason: &'static str) -> Result<bool> {
+    fn note_failed_round(&mut self, why: &'static str) -> Result<bool> {
         self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;
         self.failed_rounds += 1;
         let cached = self.cached()?;
         let stood_still = self.failed_at.replace(cached) == Some(cached);
-        if stood_still && self.inner.metadata.distrust("name victims", reason) {
+        let useless = DriverFailure::UselessAnswer { why };
+        if stood_still && self.inner.metadata.distrust("name victims", useless) {
             self.failed_rounds = 0;
         }
         self.repair_records()?;
-        self.gave_up = (self.failed_rounds >= MAX_FAILED_ROUNDS).then_some(reason);
+        self.gave_up = (self.failed_rounds >= MAX_FAILED_ROUNDS).then_some(why);
         Ok(self.gave_up.is_none())
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Serialize)]
 struct StatusFallback<'a> {
     configured: &'a str,
-    reason: &'a str,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct StatusLastFallback<'a> {
     process: u32,
     at: String,
     configured: &'a str,
-    reason: &'a str,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -119,14 +119,16 @@ fn overview(status: &Status) -> StatusAnswer<'_> {
         driver: StatusDriver {
             name: &status.driver.name,
             version: &status.driver.version,
-            fallback: fallback
-                .map(|it| StatusFallback { configured: &it.configured, reason: &it.reason }),
+            fallback: fallback.map(|it| StatusFallback {
+                configured: &it.configured,
+                reason: it.reason.to_string(),
+            }),
         },
         last_fallback: status.last_fallback.as_ref().map(|last| StatusLastFallback {
             process: last.process,
             at: exact_time(last.at),
             configured: &last.fallback.configured,
-            reason: &last.fallback.reason,
+            reason: last.fallback.reason.to_string(),
         }),
         cached: StatusCached { images: status.cached.images, bytes: status.cached.bytes },
         max_size: status.max_size,

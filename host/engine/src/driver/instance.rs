@@ -4,10 +4,12 @@ use super::backtrace;
 use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::{DriverSpec, Storage};
-use super::error::{CallError, DriverError, causes};
+use super::error::{CallError, CallFailure, DriverError, causes};
 use super::exports::{ExportIndices, Exports};
 use super::host_state::HostState;
 use super::host_state::imports::link;
+use super::load_error::LoadFault;
+use super::memory_limiter::LimitExceeded;
 use crate::bindings::exports::image_cache::driver::driver::ConfigurationError;
 use crate::capability::{no_images, wasi};
 use crate::engine::RunningCall;
@@ -16,13 +18,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 /// Maximum memory of the host for the strings and lists that a guest passes in one call, in bytes.
 const MAX_PASSED: usize = 16 << 20;
 
 /// Maximum number of a guest's component-model handles.
 const MAX_HANDLES: usize = 1000;
+
+/// Words of wasmtime's messages about the two limits above: it has no type for them. Without these words such a failure counts as a
+/// trap, which has the same consequences.
+const WASMTIME_LIMITS: [&str; 2] =
+    ["fuel allocated for hostcalls has been exhausted", "handle limit exceeded"];
 
 /// A driver's linked component, from which instances are created.
 pub(super) struct InstanceTemplate {
@@ -35,8 +42,7 @@ pub(super) struct InstanceTemplate {
 
 /// An instance of a driver, in a wasmtime store of its own.
 ///
-/// [`InstanceTemplate`] creates it. After a call that returned [`CallError::Failed`] it must not be called again: convert it
-/// into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
+/// [`InstanceTemplate`] creates it. After a call that failed it must not be called again: convert it into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
 pub(super) struct Instance {
     store: Store<HostState>,
     exports: Exports,
@@ -51,9 +57,8 @@ pub(super) struct FailedStart {
 
 impl InstanceTemplate {
     /// Links a component with its granted interfaces, and nothing else.
-    pub fn new(component: &Arc<Component>, spec: DriverSpec) -> Result<Self, String> {
-        let unlinkable =
-            |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
+    pub fn new(component: &Arc<Component>, spec: DriverSpec) -> Result<Self, LoadFault> {
+        let unlinkable = |error: wasmtime::Error| LoadFault::DoesNotLink { reason: causes(&error) };
         let mut linker = Linker::new(component.engine());
         let component_type = component.component_type();
         let imports = |interface: &str| {
@@ -98,7 +103,7 @@ impl InstanceTemplate {
         match made {
             Ok(exports) => Ok(Instance { store, exports, has_wasi }),
             Err(error) => {
-                let error = CallError::Failed(trap_words("instantiate", &error, store.data()));
+                let error = failed_call("instantiate", &error, store.data());
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
             }
         }
@@ -135,15 +140,14 @@ impl Instance {
     ) -> Result<R, CallError> {
         let Instance { store, exports, has_wasi } = self;
         let result = timed(store, *has_wasi, until, |store| work(exports, store));
-        result.map_err(|trap| CallError::Failed(trap_words(call, &trap, store.data())))
+        result.map_err(|trap| failed_call(call, &trap, store.data()))
     }
 
     /// The driver's name and version.
     pub fn describe(&mut self) -> Result<(String, String), CallError> {
         let describe = |exports: &Exports, store: &mut _| exports.driver().call_describe(store);
         let description = self.call("describe", None, describe)?;
-        convert::description(description)
-            .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
+        convert::description(description).map_err(CallError::InvalidDescription)
     }
 
     fn configure(
@@ -161,7 +165,7 @@ impl Instance {
         let was_busy = self.state().was_busy();
         answer?.map_err(|error| match error {
             ConfigurationError::Other(_) if was_busy => CallError::Refused(DriverError::Busy),
-            error => CallError::Failed(convert::configuration_error(error)),
+            error => CallError::ConfigurationRefused(convert::configuration_error(error)),
         })
     }
 
@@ -202,28 +206,32 @@ fn timed<R: Send>(
 }
 
 /// Why a call ended, the guest's last message (the text of its panic, if it has a panic hook), and the functions that ran.
-fn trap_words(call: &str, error: &wasmtime::Error, state: &HostState) -> String {
-    let mut words = match error.downcast_ref::<DeadlineExceeded>() {
-        Some(exceeded) => format!("{call} was cut short: {exceeded}"),
-        None => format!("{call} failed: {}", cause_words(error, state)),
-    };
-    if let Some(said) = state.log.last_error() {
-        words += &format!("; it said: {said}");
-    }
-    if let Some(functions) = backtrace::functions(error) {
-        words += &format!("; in {functions}");
-    }
-    words
+fn failed_call(call: &str, error: &wasmtime::Error, state: &HostState) -> CallError {
+    let (kind, cause) = cause_of(error, state);
+    kind(CallFailure {
+        call: call.to_owned(),
+        cause,
+        message: state.log.last_error().map(str::to_owned),
+        functions: backtrace::functions(error),
+    })
 }
 
-/// The cause; if it is the number of a component's parts, also the limit to raise, because wasmtime's message does not name it.
-fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
-    let words = printable(&error.root_cause().to_string(), 1024);
-    if !words.starts_with("resource limit exceeded") {
-        return words;
+/// The kind of a failure, and its cause in words. If the number of a component's parts is exceeded, the words name the limit to
+/// raise, because wasmtime's message does not.
+fn cause_of(error: &wasmtime::Error, state: &HostState) -> (fn(CallFailure) -> CallError, String) {
+    if let Some(exceeded) = error.downcast_ref::<DeadlineExceeded>() {
+        return (CallError::TimedOut, exceeded.to_string());
     }
-    let most = state.memory.max_parts;
-    format!(
-        "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
-    )
+    let words = printable(&error.root_cause().to_string(), 1024);
+    if words.starts_with("resource limit exceeded") {
+        let most = state.memory.max_parts;
+        let words = format!(
+            "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
+        );
+        return (CallError::LimitReached, words);
+    }
+    let is_limit = error.downcast_ref::<LimitExceeded>().is_some()
+        || error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow)
+        || WASMTIME_LIMITS.iter().any(|limit| words.contains(limit));
+    (if is_limit { CallError::LimitReached } else { CallError::Trapped }, words)
 }

@@ -204,7 +204,7 @@ fn inspected(config: &Config, file: &Path, source: &str) -> Result<Inspection> {
     if inspection.faults.is_empty() {
         return Ok(inspection);
     }
-    let faults = inspection.faults.join("; ").replace(&*path, source);
+    let faults = super::lookup::texts(&inspection.faults).join("; ").replace(&*path, source);
     bail!("{source} would not load, and nothing was written: {faults}")
 }
 

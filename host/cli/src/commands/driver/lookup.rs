@@ -1,7 +1,7 @@
 //! Finds and inspects a driver by its name.
 
 use anyhow::Context;
-use image_cache::{BuiltIn, Config, Inspection, conformance, inspect, names};
+use image_cache::{BuiltIn, Config, Inspection, LoadFault, conformance, inspect, names};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -34,6 +34,11 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
         inspection.faults = error.faults().to_vec();
     }
     Ok(inspection)
+}
+
+/// The texts of the reasons why a driver cannot be loaded.
+pub fn texts(faults: &[LoadFault]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
 }
 
 /// `yes`, or the text for no.
