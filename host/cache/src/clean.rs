@@ -13,6 +13,7 @@ const PAGE: usize = 1000;
 
 /// The result of [`ImageCache::clean`](crate::ImageCache::clean).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cleaned {
     /// Files removed from `incomplete/`.
     pub incomplete: u64,

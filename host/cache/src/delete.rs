@@ -14,6 +14,7 @@ pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
 /// An image that an operation could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,

@@ -133,7 +133,7 @@ pub async fn clean(service: &Arc<Service>) -> image_cache::Result<Cleaned> {
     });
     let cleaned = cleaned.await;
     match &cleaned {
-        Ok(Cleaned { incomplete, invalid, bytes, kept }) => {
+        Ok(Cleaned { incomplete, invalid, bytes, kept, .. }) => {
             tracing::info!(incomplete, invalid, bytes, "cleaned");
             for kept in kept {
                 tracing::warn!(image = %kept.image_id, reason = kept.reason, "not removed");

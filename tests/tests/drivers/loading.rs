@@ -179,7 +179,8 @@ fn glances_centralized_db_falls_back() {
 fn a_component_with_another_digest_than_pinned_is_refused() -> Tested {
     let trial = Trial::new();
     let found = hex::encode(pin_of(FAULTY)?);
-    let driver = DriverConfig { sha256: Some([0xab; 32]), ..faulty(&[]) };
+    let mut driver = faulty(&[]);
+    driver.sha256 = Some([0xab; 32]);
     fell_back(&trial, driver, &[&found, &"ab".repeat(32), "sha256"]);
     Ok(())
 }
@@ -187,7 +188,9 @@ fn a_component_with_another_digest_than_pinned_is_refused() -> Tested {
 #[test]
 fn a_component_with_the_digest_that_was_pinned_is_used() -> Tested {
     let trial = Trial::new();
-    let cache = trial.open(DriverConfig { sha256: Some(pin_of(FAULTY)?), ..faulty(&[]) });
+    let mut driver = faulty(&[]);
+    driver.sha256 = Some(pin_of(FAULTY)?);
+    let cache = trial.open(driver);
     assert_no_fallback(&cache);
     assert_eq!(cache.driver().name, TRIED);
     assert_works(&cache);

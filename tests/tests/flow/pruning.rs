@@ -27,7 +27,9 @@ fn with_limit(temp: &TempCache, bytes: u64) -> ImageCache {
 }
 
 fn pruned(images: u64, bytes: u64) -> Pruned {
-    Pruned { images, bytes, kept: Vec::new() }
+    let mut pruned = Pruned::default();
+    (pruned.images, pruned.bytes) = (images, bytes);
+    pruned
 }
 
 fn fill_all(cache: &ImageCache, ids: &[&str], size: usize) {

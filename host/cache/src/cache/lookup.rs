@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 /// The result of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// The driver in use.
     pub driver: DriverStatus,
@@ -95,7 +96,7 @@ impl ImageCache {
         inner.reconcile();
         let image_id = &inner.image_id(id)?;
         let (now, requester) = (SystemTime::now(), &self.requester);
-        let request = AdmissionRequest { image_id, size, now, requester };
+        let request = AdmissionRequest::new(image_id, size, now, requester);
         Ok(inner.metadata.admit(&request)? == Decision::Admit)
     }
 

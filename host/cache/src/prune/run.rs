@@ -27,6 +27,7 @@ const MAX_ORPHAN_RECORDS: usize = 10_000;
 
 /// The result of [`ImageCache::prune`](crate::ImageCache::prune).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pruned {
     /// Number of evicted images.
     pub images: u64,

@@ -156,8 +156,8 @@ pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
 
 /// The cache directory of a case, and a configuration for it.
 fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
-    let config =
-        Config { dir: directory.to_owned(), sqlite_db: names::DATABASE.into(), ..config.clone() };
+    let mut config = config.clone();
+    (config.dir, config.sqlite_db) = (directory.to_owned(), names::DATABASE.into());
     let directory = Directory::open(&config.dir, &config.sqlite_db)
         .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
     Ok((config, Arc::new(directory)))

@@ -196,14 +196,14 @@ pub(super) fn leftovers(
 }
 
 fn record(image: types::CachedImage) -> Result<CachedImage, ContractViolation> {
-    Ok(CachedImage {
-        image_id: image_id(&image.image_id)?,
-        size: number("size", image.size)?,
-        hits: number("hits", image.hits)?,
-        last_accessed: system_time(image.last_accessed),
-        last_modified: system_time(image.last_modified),
-        checksum: image.checksum.map(checksum).transpose()?,
-    })
+    Ok(CachedImage::new(
+        image_id(&image.image_id)?,
+        number("size", image.size)?,
+        system_time(image.last_modified),
+    )
+    .with_hits(number("hits", image.hits)?)
+    .with_last_accessed(system_time(image.last_accessed))
+    .with_checksum(image.checksum.map(checksum).transpose()?))
 }
 
 fn checksum(sum: types::Checksum) -> Result<Checksum, ContractViolation> {

@@ -61,8 +61,8 @@ impl DriverSpec {
 
     /// A built-in driver, with the options and limits of its table if there is one.
     pub fn built_in(built_in: BuiltIn, config: &Config, storage: Storage) -> Self {
-        let table = config.drivers.get(built_in.name()).cloned().unwrap_or_default();
-        let mut limits = table.limits;
+        let mut driver = config.drivers.get(built_in.name()).cloned().unwrap_or_default();
+        let limits = &mut driver.limits;
         let default = Limits::default();
         if limits.call_time == default.call_time {
             limits.call_time = BUILT_IN_TIME;
@@ -70,10 +70,11 @@ impl DriverSpec {
         if limits.guest_time == default.guest_time {
             limits.guest_time = limits.call_time;
         }
+        driver.grants = built_in.grants();
         DriverSpec {
             name: built_in.name().into(),
             built_in: Some(built_in),
-            config: DriverConfig { grants: built_in.grants(), limits, ..table },
+            config: driver,
             storage,
             manifest: None,
             cache_limits: CacheLimits::of(config),

@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut bounds = MemoryLimiter::new(&Limits { memory: 100, ..Limits::default() });
+        let mut limits = Limits::default();
+        limits.memory = 100;
+        let mut bounds = MemoryLimiter::new(&limits);
         assert!(bounds.memory_growing(0, 60, None).is_ok());
         assert!(bounds.memory_growing(0, 60, None).is_err());
         assert!(bounds.memory_growing(60, 100, None).is_ok());

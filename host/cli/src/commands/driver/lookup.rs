@@ -29,7 +29,8 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
     let own = config.dir.join(names::OWN);
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
     let scratch = scratch.context("cannot create a directory to test the driver")?;
-    let config = Config { driver: name.to_owned(), ..config.clone() };
+    let mut config = config.clone();
+    config.driver = name.to_owned();
     if let Err(error) = conformance::loads(&config, scratch.path()) {
         inspection.faults = error.faults().to_vec();
     }
