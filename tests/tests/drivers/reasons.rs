@@ -23,10 +23,13 @@ fn only_fault(trial: &Trial, driver: DriverConfig) -> LoadFault {
     fault.clone()
 }
 
-/// The reason of an operation that failed because of the driver.
-fn failure<T>(result: Result<T, Error>) -> DriverFailure {
-    match result.map(drop) {
-        Err(Error::Metadata { reason, .. }) => reason,
+/// The reason of an operation that failed because of the driver. If the driver failed too often meanwhile, sqlite answers, and the
+/// reason is that of the failover.
+fn failure<T>(cache: &ImageCache, result: Result<T, Error>) -> DriverFailure {
+    let fallback = cache.driver().fallback.map(|fallback| fallback.reason);
+    match (result.map(drop), fallback) {
+        (Err(Error::Metadata { reason, .. }), _) => reason,
+        (Ok(()), Some(FallbackReason::FailedTooOften { last, .. })) => *last,
         other => panic!("another result: {other:?}"),
     }
 }
@@ -117,7 +120,7 @@ fn a_trap_a_timeout_a_limit_and_an_invalid_answer_are_told_apart() {
         for id in ["a", "b"] {
             fill(&cache, id, b"an image");
         }
-        let reason = failure(cache.cached_images());
+        let reason = failure(&cache, cache.cached_images());
         let DriverFailure::Call(error) = &reason else { panic!("{fault}: {reason:?}") };
         let is_expected = match (fault, error) {
             ("trap", CallError::Trapped(failure)) => failure.call == "get-cached-images",

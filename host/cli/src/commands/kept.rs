@@ -13,7 +13,7 @@ pub struct KeptImage<'a> {
 
 /// The images that were kept; each is also reported on standard error.
 pub fn report_kept(kept: &[NotRemoved]) -> Vec<KeptImage<'_>> {
-    for NotRemoved { image_id, reason } in kept {
+    for NotRemoved { image_id, reason, .. } in kept {
         print_message("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()

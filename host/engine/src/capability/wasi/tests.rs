@@ -38,7 +38,6 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
     let mut config = DriverConfig::default();
     config.limits.call_time = Duration::from_millis(100);
-    let limits = config.limits;
     let spec = DriverSpec {
         name: "waiting".into(),
         built_in: None,

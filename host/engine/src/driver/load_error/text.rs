@@ -17,7 +17,7 @@ impl fmt::Display for LoadError {
 
 impl StdError for LoadError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.faults.iter().find_map(StdError::source)
+        self.faults.iter().find_map(|fault| fault.source())
     }
 }
 
