@@ -33,7 +33,7 @@ pub fn outcome(outcome: &Outcome) -> OutcomeParts {
 
 /// Images that an operation could not remove, with the reasons.
 pub fn kept(kept: Vec<NotRemoved>) -> Vec<(String, String)> {
-    kept.into_iter().map(|image| (image.image_id.to_string(), image.reason)).collect()
+    kept.into_iter().map(|image| (image.image_id.to_string(), image.reason.to_string())).collect()
 }
 
 pub fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bound<'py, PyDict>> {

@@ -9,6 +9,7 @@ use image_cache_store::{DeferredClose, Directory, Pins, names};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Maximum number of victims per call; built-in drivers name more. A driver that must read all its records to select victims then
@@ -63,7 +64,7 @@ pub(super) struct PruneRun<'a, 's> {
     pinned: Vec<ImageId>,
     pinned_cached: u64,
     /// Images that must not be named again, with the reason if they are still cached.
-    pub excluded: BTreeMap<ImageId, Option<String>>,
+    pub excluded: BTreeMap<ImageId, Option<Arc<io::Error>>>,
     /// Number of excluded images that were not cached.
     orphans: usize,
     failed_rounds: u32,
@@ -316,7 +317,7 @@ impl<'a, 's> PruneRun<'a, 's> {
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }
                 kept => {
-                    let reason = kept.err().map(|error| error.to_string());
+                    let reason = kept.err().map(Arc::new);
                     self.orphans += usize::from(reason.is_none());
                     self.is_stale |= reason.is_none();
                     self.excluded.insert(image_id, reason);
