@@ -2,6 +2,7 @@
 
 mod backtrace;
 pub mod built_in;
+mod causes;
 pub mod compile_cache;
 mod component;
 mod component_fault;

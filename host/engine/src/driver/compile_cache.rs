@@ -8,7 +8,7 @@ mod entry;
 mod in_memory;
 mod storage;
 
-use super::error::causes;
+use super::causes::causes;
 use super::load_error::LoadFault;
 use crate::engine::{self, Traps};
 use entry::ENTRY_SUFFIX;

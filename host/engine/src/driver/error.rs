@@ -208,13 +208,6 @@ impl fmt::Display for CallFailure {
     }
 }
 
-/// An error of wasmtime with its causes, in one line.
-pub(super) fn causes(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> =
-        error.chain().map(|cause| printable(&cause.to_string(), 500)).collect();
-    causes.join(": ")
-}
-
 impl From<types::Error> for DriverError {
     fn from(error: types::Error) -> Self {
         match error {

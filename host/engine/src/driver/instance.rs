@@ -1,10 +1,11 @@
 //! One instance of a driver: instantiated, configured, called within its limits, and dropped after a trap.
 
 use super::backtrace;
+use super::causes::causes;
 use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::{DriverSpec, Storage};
-use super::error::{CallError, CallFailure, DriverError, causes};
+use super::error::{CallError, CallFailure, DriverError};
 use super::exports::{ExportIndices, Exports};
 use super::host_state::HostState;
 use super::host_state::imports::link;

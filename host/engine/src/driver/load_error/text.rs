@@ -1,7 +1,7 @@
 //! The texts of the reasons why a driver cannot be used, and their causes.
 
+use super::super::interfaces::{MAJOR, PACKAGE, WASI_PACKAGES, own_interfaces};
 use super::{LoadError, LoadFault};
-use crate::driver::interfaces::{MAJOR, PACKAGE, WASI_PACKAGES, own_interfaces};
 use image_cache_model::Grant;
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
