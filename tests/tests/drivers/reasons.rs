@@ -48,7 +48,7 @@ fn a_component_that_is_missing_has_the_error_of_the_system_inside() {
     );
     // The same error is the cause of each error that contains it.
     let reloaded = cache.reload_driver().map(drop).expect_err("it is still missing");
-    let mut causes = std::iter::successors(reloaded.source(), |cause| cause.source());
+    let mut causes = std::iter::successors(reloaded.source(), |&cause| cause.source());
     let kind = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     assert_eq!(kind, Some(io::ErrorKind::NotFound), "{reloaded:?}");
 }
