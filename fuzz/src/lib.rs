@@ -43,8 +43,12 @@ pub mod serve {
 #[path = "../../host/engine/src/driver"]
 #[allow(dead_code, reason = "the engine uses more of them")]
 pub mod driver {
+    mod component_fault;
     mod convert;
+    mod error;
     mod import_check;
+    mod interfaces;
+    mod load_error;
 
     #[path = "../../../../fuzz/src/driver_targets/mod.rs"]
     mod targets;

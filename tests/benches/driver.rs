@@ -60,7 +60,10 @@ fn hit(n: usize) -> Hit {
 fn record(n: usize) -> CachedImage {
     let image_id = name(n % IMAGES).parse().expect("a plain name is an id");
     let (hits, checksum) = (n as u64, None);
-    CachedImage { image_id, size: 1024, hits, last_accessed: at(n), last_modified: at(0), checksum }
+    CachedImage::new(image_id, 1024, at(0))
+        .with_hits(hits)
+        .with_last_accessed(at(n))
+        .with_checksum(checksum)
 }
 
 /// The times of each call through the component and natively: both get each number once, in turns.
@@ -134,7 +137,7 @@ fn admission(bench: &Bench, component: &Driver, driver: &str) -> Tested<Row> {
         bench,
         |n| {
             let (image_id, requester) = (&hit(n).image_id, &Requester::default());
-            let request = AdmissionRequest { image_id, size: Some(1), now: at(n), requester };
+            let request = AdmissionRequest::new(image_id, Some(1), at(n), requester);
             black_box(component.admit(&request).expect("an answer"));
         },
         |n| drop(black_box(hit(n))),

@@ -93,12 +93,9 @@ pub fn assert_fell_back(cache: &ImageCache, configured: &str, words: &[&str]) {
     assert_eq!(status.name, "sqlite");
     let fallback = status.fallback.unwrap_or_else(|| panic!("{configured} was not refused"));
     assert_eq!(fallback.configured, configured);
+    let reason = fallback.reason.to_string();
     for word in words {
-        assert!(
-            fallback.reason.contains(word),
-            "{word:?} is not in the reason: {}",
-            fallback.reason
-        );
+        assert!(reason.contains(word), "{word:?} is not in the reason: {reason}");
     }
 }
 

@@ -161,7 +161,7 @@ pub unsafe extern "C" fn imgcache_for_tenant(
         let cache = with_cache(cache, |cache| {
             let tenant = text(tenant, "tenant")?.parse::<Tenant>();
             let tenant = tenant.map_err(|error| Failure::argument(error.to_string()))?;
-            let requester = Requester { kind: RequestKind::Client, tenant: Some(tenant) };
+            let requester = Requester::of(RequestKind::Client).with_tenant(Some(tenant));
             Ok(cache.on_behalf_of(requester))
         })?;
         place.give(Cache { cache, poison: Poison::default() });

@@ -142,7 +142,7 @@ pub unsafe extern "C" fn imgcache_pin(
     status(|| unsafe {
         with_image(cache, id, |cache, id| {
             let until = pin_end(seconds)?;
-            Ok(cache.pin_image(id, Pin { name: text(name, "name")?.to_owned(), until })?)
+            Ok(cache.pin_image(id, Pin::new(text(name, "name")?, until))?)
         })
     })
 }

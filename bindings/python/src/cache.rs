@@ -169,7 +169,7 @@ impl Cache {
 
     fn driver(&self, py: Python<'_>) -> PyResult<Driver> {
         let driver = self.run(py, |cache| Ok(cache.driver()))?;
-        let fallback = driver.fallback.map(|fallback| (fallback.configured, fallback.reason));
+        let fallback = driver.fallback.map(|it| (it.configured, it.reason.to_string()));
         Ok((driver.name, driver.version, fallback))
     }
 

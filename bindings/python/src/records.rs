@@ -12,7 +12,7 @@ pub type Record = (String, u64, u64, f64, f64, Option<String>);
 pub type OutcomeParts = (&'static str, Option<String>, Option<&'static str>);
 
 pub fn record(image: CachedImage) -> Record {
-    let CachedImage { image_id, size, hits, last_accessed, last_modified, checksum } = image;
+    let CachedImage { image_id, size, hits, last_accessed, last_modified, checksum, .. } = image;
     let checksum = checksum.map(|checksum| checksum.value().to_owned());
     (image_id.to_string(), size, hits, seconds(last_accessed), seconds(last_modified), checksum)
 }
@@ -33,7 +33,7 @@ pub fn outcome(outcome: &Outcome) -> OutcomeParts {
 
 /// Images that an operation could not remove, with the reasons.
 pub fn kept(kept: Vec<NotRemoved>) -> Vec<(String, String)> {
-    kept.into_iter().map(|image| (image.image_id.to_string(), image.reason)).collect()
+    kept.into_iter().map(|image| (image.image_id.to_string(), image.reason.to_string())).collect()
 }
 
 pub fn counters<'py>(py: Python<'py>, counters: &Counters) -> PyResult<Bound<'py, PyDict>> {

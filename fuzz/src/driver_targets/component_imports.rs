@@ -15,7 +15,8 @@ const EXPORTS: u8 = 11;
 pub fn check(data: &[u8]) {
     let names = match ComponentNames::read(data) {
         Ok(names) => names,
-        Err(why) => {
+        Err(fault) => {
+            let why = fault.to_string();
             assert!(!why.is_empty() && why.len() < 4096, "{} bytes", why.len());
             return;
         }
@@ -26,7 +27,7 @@ pub fn check(data: &[u8]) {
         assert!(name.len() <= MAX_SHOWN && !name.chars().any(hides), "{name:?}");
     }
     let none = names.faults("mine", &BTreeSet::new());
-    let all = names.faults("mine", &BTreeSet::from(Grant::ALL));
+    let all = names.faults("mine", &Grant::ALL.iter().copied().collect());
     let mut needed = names.needed_grants();
     // A build without WASI refuses it, granted or not.
     needed.retain(|grant| cfg!(feature = "wasi") || *grant != Grant::Wasi);

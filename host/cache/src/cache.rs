@@ -100,7 +100,7 @@ impl ImageCache {
     /// # let directory = scratch.path().join("cache");
     /// let cache = ImageCache::open(Config::builder(directory).build()?)?;
     /// let tenant = Some("project-7".parse()?);
-    /// let cache = cache.on_behalf_of(Requester { kind: RequestKind::Add, tenant });
+    /// let cache = cache.on_behalf_of(Requester::of(RequestKind::Add).with_tenant(tenant));
     /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

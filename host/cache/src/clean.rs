@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::metadata::{DriverBudget, MetadataStore};
 use image_cache_model::{Leftover, LeftoverState};
 use image_cache_store::names;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Leftovers per call of the driver.
@@ -13,6 +14,7 @@ const PAGE: usize = 1000;
 
 /// The result of [`ImageCache::clean`](crate::ImageCache::clean).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cleaned {
     /// Files removed from `incomplete/`.
     pub incomplete: u64,
@@ -62,7 +64,8 @@ fn remove(inner: &CacheInner, leftover: Leftover, cleaned: &mut Cleaned) {
         // A writer replaced it, or another process removed it.
         Ok(false) => {}
         Err(error) => {
-            cleaned.kept.push(NotRemoved { image_id: leftover.image_id, reason: error.to_string() })
+            let (image_id, reason) = (leftover.image_id, Arc::new(error));
+            cleaned.kept.push(NotRemoved { image_id, reason });
         }
     }
 }

@@ -8,18 +8,33 @@ use image_cache_model::{ImageId, RemovalReason};
 use image_cache_store::{CLOSE_BATCH, DeferredClose, Directory, UnlinkedFile, names};
 use rustix::io::Errno;
 use std::io;
+use std::sync::Arc;
 
 /// Images that are removed per acquisition of the locks.
 pub(crate) const IMAGES_PER_LOCK: usize = 64;
 
-/// An image that an operation could not remove.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An image that an operation could not remove. Two are equal if they are of the same image, and the errors have the same kind and
+/// text.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,
-    /// Why it was not removed.
-    pub reason: String,
+    /// Why it was not removed: of the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) if it is being read, otherwise the error of
+    /// the system.
+    pub reason: Arc<io::Error>,
 }
+
+impl PartialEq for NotRemoved {
+    fn eq(&self, other: &NotRemoved) -> bool {
+        let (one, another) = (&self.reason, &other.reason);
+        self.image_id == other.image_id
+            && one.kind() == another.kind()
+            && one.to_string() == another.to_string()
+    }
+}
+
+impl Eq for NotRemoved {}
 
 /// The result for one image of a batch: its size, `None` if it was not cached, or why it was not removed.
 pub(crate) type RemovedImage = (ImageId, io::Result<Option<u64>>);

@@ -89,8 +89,9 @@ pub use error::{
 };
 pub use events::{CacheEvent, Subscription};
 pub use image_cache_engine::{
-    Bound, BuiltIn, CallError, Driver, DriverError, DriverMetric, Inspection, LoadError,
-    MetricValue, Peak, inspect, time_to_compile,
+    Bound, BuiltIn, CallError, CallFailure, ComponentFault, ConfigurationRefusal, Driver,
+    DriverError, DriverMetric, Inspection, LoadError, LoadFault, MetricValue, Peak, inspect,
+    time_to_compile,
 };
 #[cfg(feature = "conformance")]
 pub use image_cache_engine::{conformance, for_each_conformance_case, for_each_lru_case};
@@ -107,7 +108,7 @@ pub use image_cache_store::integrity::Trust;
 pub use image_cache_store::{
     FileIdentity, Pin, PinnedImage, RunningDriver, RunningProcess, SmallFiles, names,
 };
-pub use metadata::{DriverStatus, Fallback, LastFallback};
+pub use metadata::{DriverStatus, Fallback, FallbackReason, LastFallback};
 pub use metrics::{CacheMetric, Counters, DriverCalls, MetricKind, MetricNumber};
 pub use migrate::{Migrated, migrate};
 pub use outcome::{CacheFailure, Outcome};

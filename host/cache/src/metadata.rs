@@ -9,6 +9,7 @@ mod budget;
 mod call;
 mod classify;
 mod failover;
+mod fallback;
 mod in_use;
 pub(crate) mod last_fallback;
 mod notices;
@@ -40,8 +41,9 @@ use sync_state::SyncState;
 use tick_timer::TickTimer;
 
 pub(crate) use budget::DriverBudget;
+pub use fallback::{Fallback, FallbackReason};
 pub use in_use::DriverStatus;
-pub use last_fallback::{Fallback, LastFallback};
+pub use last_fallback::LastFallback;
 pub(crate) use pages::Pages;
 pub(crate) use sync_state::{Backoff, DirectorySnapshot, Reconciled};
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// The result of [`migrate`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Migrated {
     /// Records that the new driver has: one for each cached image.
     pub images: u64,

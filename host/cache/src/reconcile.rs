@@ -157,14 +157,7 @@ pub(crate) fn agree(record: &CachedImage, file: &FileInfo) -> bool {
 
 /// The record of a file that has none.
 pub(crate) fn adopted(id: &ImageId, file: &FileInfo) -> CachedImage {
-    CachedImage {
-        image_id: id.clone(),
-        size: file.size,
-        hits: 0,
-        last_accessed: file.accessed,
-        last_modified: file.modified,
-        checksum: None,
-    }
+    CachedImage::new(id.clone(), file.size, file.modified).with_last_accessed(file.accessed)
 }
 
 /// Whether a record with another time is of this file: Glance records the time of its own commit, a little after the last write
@@ -179,7 +172,7 @@ pub(crate) fn renewed(record: &CachedImage, file: &FileInfo) -> CachedImage {
     if !is_of(record, file) {
         return adopted(&record.image_id, file);
     }
-    CachedImage { last_modified: file.modified, checksum: None, ..record.clone() }
+    record.clone().with_last_modified(file.modified).with_checksum(None)
 }
 
 #[cfg(test)]

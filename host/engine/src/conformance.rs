@@ -43,6 +43,7 @@ use timing::Recorder;
 
 /// One thing that a driver must do.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Case {
     /// The requirement as a sentence, its words joined by `_`.
     pub name: &'static str,
@@ -51,6 +52,7 @@ pub struct Case {
 
 /// The result of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CaseResult {
     /// The case's name.
     pub name: &'static str,

@@ -2,8 +2,10 @@
 
 mod backtrace;
 pub mod built_in;
+mod causes;
 pub mod compile_cache;
 mod component;
+mod component_fault;
 mod convert;
 pub mod deadline;
 pub mod driver_spec;
@@ -13,7 +15,9 @@ pub mod host_state;
 mod import_check;
 mod inspect;
 mod instance;
+mod interfaces;
 mod load;
+pub mod load_error;
 mod loaded_driver;
 mod memory_limiter;
 pub mod peak_usage;
@@ -24,7 +28,9 @@ mod testing;
 #[path = "../../../fuzz/src/driver_targets/mod.rs"]
 mod fuzz_targets;
 
-pub use error::{CallError, DriverError, LoadError};
+pub use component_fault::ComponentFault;
+pub use error::{CallError, CallFailure, ConfigurationRefusal, DriverError};
 pub use inspect::{Inspection, inspect, time_to_compile};
 pub use load::compile_fallback;
+pub use load_error::{LoadError, LoadFault};
 pub use loaded_driver::Driver;

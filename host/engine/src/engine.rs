@@ -3,9 +3,10 @@
 //! All caches of a process share one engine and one thread for its ticks. A forked child has no such thread, and starts with an
 //! engine of its own.
 
+use crate::driver::load_error::LoadFault;
 use image_cache_store::process::PerProcess;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use wasmparser::{Validator, WasmFeatures};
@@ -58,20 +59,20 @@ impl Traps {
 #[derive(Default)]
 struct Shared {
     /// The engine for each kind of traps, created at first use; the reason why there is none, if that failed.
-    signals: OnceLock<Result<Engine, String>>,
-    checks: OnceLock<Result<Engine, String>>,
+    signals: OnceLock<Result<Engine, LoadFault>>,
+    checks: OnceLock<Result<Engine, LoadFault>>,
     /// The number of running calls.
     running: AtomicUsize,
     /// Whether the ticker sleeps, or is about to.
     is_parked: AtomicBool,
     /// The thread that ticks, which never ends; the reason why there is none, if it could not be started.
-    ticker: OnceLock<Result<Thread, String>>,
+    ticker: OnceLock<Result<Thread, LoadFault>>,
 }
 
 static SHARED: PerProcess<Shared> = PerProcess::new();
 
 /// The engine of this process.
-pub fn engine(traps: Traps) -> Result<&'static Engine, String> {
+pub fn engine(traps: Traps) -> Result<&'static Engine, LoadFault> {
     let shared = SHARED.get();
     let (place, engine) = match traps {
         Traps::Signals => (&shared.signals, true),
@@ -113,18 +114,16 @@ impl Drop for RunningCall {
     }
 }
 
-fn new_engine(has_signals: bool) -> Result<Engine, String> {
-    Engine::new(&engine_config(has_signals)).map_err(|e| no_engine(&e))
+fn new_engine(has_signals: bool) -> Result<Engine, LoadFault> {
+    Engine::new(&engine_config(has_signals))
+        .map_err(|error| LoadFault::NoEngine { reason: error.to_string() })
 }
 
-fn start_ticker(shared: &'static Shared) -> Result<Thread, String> {
+fn start_ticker(shared: &'static Shared) -> Result<Thread, LoadFault> {
     let builder = thread::Builder::new().name("image-cache-tick".into());
-    let ticker = builder.spawn(move || tick(shared)).map_err(|e| no_engine(&e))?;
+    let ticker = builder.spawn(move || tick(shared));
+    let ticker = ticker.map_err(|error| LoadFault::NoThread { source: Arc::new(error) })?;
     Ok(ticker.thread().clone())
-}
-
-fn no_engine(why: &dyn std::fmt::Display) -> String {
-    format!("WebAssembly cannot run in this process: {why}")
 }
 
 fn engine_config(has_signals: bool) -> Config {

@@ -15,8 +15,8 @@ pub use capability::simulated_images::SimulatedImages;
 pub use driver::built_in::BuiltIn;
 pub use driver::peak_usage::{Bound, Peak};
 pub use driver::{
-    CallError, Driver, DriverError, Inspection, LoadError, compile_fallback, inspect,
-    time_to_compile,
+    CallError, CallFailure, ComponentFault, ConfigurationRefusal, Driver, DriverError, Inspection,
+    LoadError, LoadFault, compile_fallback, inspect, time_to_compile,
 };
 
 /// The entry points of the fuzz target.

@@ -18,8 +18,8 @@ pub enum ChecksumAlgorithm {
 
 impl ChecksumAlgorithm {
     /// All algorithms.
-    pub const ALL: [ChecksumAlgorithm; 3] =
-        [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512];
+    pub const ALL: &'static [ChecksumAlgorithm] =
+        &[ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512];
 
     /// Its short name: `md5`, `sha256` or `sha512`, as in an option, and as Python's `hashlib` and Glance's `os_hash_algo` write it.
     pub fn name(self) -> &'static str {
@@ -55,7 +55,7 @@ impl FromStr for ChecksumAlgorithm {
     type Err = UnknownChoice;
 
     fn from_str(name: &str) -> Result<Self, UnknownChoice> {
-        let mut all = ChecksumAlgorithm::ALL.into_iter();
+        let mut all = ChecksumAlgorithm::ALL.iter().copied();
         let choice = all.find(|choice| choice.name().eq_ignore_ascii_case(name));
         let accepted = "md5, sha256 and sha512";
         choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
@@ -79,6 +79,7 @@ pub struct Checksum {
 /// Why a string is not a checksum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a valid {algorithm} checksum: {} hexadecimal digits are accepted", algorithm.hex_digits())]
+#[non_exhaustive]
 pub struct InvalidChecksum {
     /// The string, shortened to a printable length.
     pub value: String,
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_value_that_is_not_a_checksum_is_refused_with_the_algorithm_and_its_length() {
         let md5 = "d41d8cd98f00b204e9800998ecf8427e";
-        for algorithm in ChecksumAlgorithm::ALL {
+        for &algorithm in ChecksumAlgorithm::ALL {
             let digits = algorithm.hex_digits();
             let right = md5.repeat(digits / md5.len());
             assert!(
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_algorithm_is_known_by_its_name() {
-        for algorithm in ChecksumAlgorithm::ALL {
+        for &algorithm in ChecksumAlgorithm::ALL {
             assert_eq!(algorithm.name().parse(), Ok(algorithm));
             assert_eq!(algorithm.name().to_uppercase().parse(), Ok(algorithm));
         }

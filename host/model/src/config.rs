@@ -52,6 +52,7 @@ use std::time::Duration;
 /// # Ok::<(), image_cache_model::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// `image_cache_dir`: the base directory. A relative one is relative to the current directory.
     pub dir: PathBuf,

@@ -11,6 +11,7 @@ pub const MAX_MANIFEST: usize = 64 << 10;
 
 /// The manifest of a driver. The feature `config-files` reads one from its text, which is TOML.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct DriverManifest {
     /// The driver's name, the same that it reports when it is called.
     pub name: String,
@@ -31,6 +32,7 @@ pub struct DriverManifest {
 
 /// An option of a driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ManifestOption {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 /// A question for admission.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct AdmissionRequest<'a> {
     /// The image.
     pub image_id: &'a ImageId,
@@ -16,6 +17,18 @@ pub struct AdmissionRequest<'a> {
     pub now: SystemTime,
     /// Who requests the image.
     pub requester: &'a Requester,
+}
+
+impl<'a> AdmissionRequest<'a> {
+    /// A question about an image, whose size may be unknown.
+    pub fn new(
+        image_id: &'a ImageId,
+        size: Option<u64>,
+        now: SystemTime,
+        requester: &'a Requester,
+    ) -> AdmissionRequest<'a> {
+        AdmissionRequest { image_id, size, now, requester }
+    }
 }
 
 /// Whether an image may be cached.
@@ -29,6 +42,7 @@ pub enum Decision {
 
 /// Why an image was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RemovalReason {
     /// It was evicted.
     Evicted,
@@ -44,6 +58,7 @@ pub enum RemovalReason {
 
 /// What happened to an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A read to its end.
     Read {

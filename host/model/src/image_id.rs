@@ -24,6 +24,7 @@ pub struct ImageId(Box<str>);
 /// Why a string is not an image id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{id:?} is no image id: {reason}")]
+#[non_exhaustive]
 pub struct InvalidImageId {
     /// The string, shortened to a printable length.
     pub id: String,

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 /// The record of one cached image.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CachedImage {
     /// The image.
     pub image_id: ImageId,
@@ -20,6 +21,52 @@ pub struct CachedImage {
     pub last_modified: SystemTime,
     /// The checksum of the bytes, if it is known.
     pub checksum: Option<Checksum>,
+}
+
+impl CachedImage {
+    /// The record of an image that was cached at `at`, which is also the modification time of its file, without hits and checksum.
+    ///
+    /// ```
+    /// use image_cache_model::CachedImage;
+    /// use std::time::SystemTime;
+    /// let image = CachedImage::new("cirros".parse()?, 12, SystemTime::UNIX_EPOCH).with_hits(3);
+    /// assert_eq!((image.size, image.hits, image.checksum), (12, 3, None));
+    /// # Ok::<(), image_cache_model::InvalidImageId>(())
+    /// ```
+    pub fn new(image_id: ImageId, size: u64, at: SystemTime) -> CachedImage {
+        let (hits, checksum) = (0, None);
+        CachedImage { image_id, size, hits, last_accessed: at, last_modified: at, checksum }
+    }
+
+    /// The same record with this size.
+    #[must_use]
+    pub fn with_size(self, size: u64) -> CachedImage {
+        CachedImage { size, ..self }
+    }
+
+    /// The same record with this number of hits.
+    #[must_use]
+    pub fn with_hits(self, hits: u64) -> CachedImage {
+        CachedImage { hits, ..self }
+    }
+
+    /// The same record, last accessed at this time.
+    #[must_use]
+    pub fn with_last_accessed(self, last_accessed: SystemTime) -> CachedImage {
+        CachedImage { last_accessed, ..self }
+    }
+
+    /// The same record of a file that was last modified at this time.
+    #[must_use]
+    pub fn with_last_modified(self, last_modified: SystemTime) -> CachedImage {
+        CachedImage { last_modified, ..self }
+    }
+
+    /// The same record with this checksum, or without one.
+    #[must_use]
+    pub fn with_checksum(self, checksum: Option<Checksum>) -> CachedImage {
+        CachedImage { checksum, ..self }
+    }
 }
 
 /// One read that was served to its end.

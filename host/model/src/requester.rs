@@ -10,6 +10,7 @@ pub const MAX_TENANT_BYTES: usize = 128;
 
 /// Why an image is read or fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
 pub enum RequestKind {
     /// A client reads it.
     #[default]
@@ -69,11 +70,12 @@ impl fmt::Display for Tenant {
 ///
 /// ```
 /// use image_cache_model::{RequestKind, Requester};
-/// let requester = Requester { kind: RequestKind::Client, tenant: Some("project-7".parse()?) };
+/// let requester = Requester::of(RequestKind::Client).with_tenant(Some("project-7".parse()?));
 /// assert_ne!(requester, Requester::default());
 /// # Ok::<(), image_cache_model::InvalidTenant>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
 pub struct Requester {
     /// Why the image is requested.
     pub kind: RequestKind,
@@ -85,5 +87,17 @@ impl Requester {
     /// A request of this kind, of an unknown tenant.
     pub fn of(kind: RequestKind) -> Requester {
         Requester { kind, tenant: None }
+    }
+
+    /// The same request, of another kind.
+    #[must_use]
+    pub fn with_kind(self, kind: RequestKind) -> Requester {
+        Requester { kind, ..self }
+    }
+
+    /// The same request for this tenant, or for an unknown one.
+    #[must_use]
+    pub fn with_tenant(self, tenant: Option<Tenant>) -> Requester {
+        Requester { tenant, ..self }
     }
 }

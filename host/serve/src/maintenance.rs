@@ -89,7 +89,7 @@ pub async fn prune(service: &Service) -> image_cache::Result<Pruned> {
         Ok(pruned) => {
             tracing::info!(images = pruned.images, bytes = pruned.bytes, "pruned");
             for kept in &pruned.kept {
-                tracing::info!(image = %kept.image_id, reason = kept.reason, "not evicted");
+                tracing::info!(image = %kept.image_id, reason = kept.reason.to_string(), "not evicted");
             }
         }
         Err(error) => tracing::warn!(%error, "cannot prune"),
@@ -133,10 +133,10 @@ pub async fn clean(service: &Arc<Service>) -> image_cache::Result<Cleaned> {
     });
     let cleaned = cleaned.await;
     match &cleaned {
-        Ok(Cleaned { incomplete, invalid, bytes, kept }) => {
+        Ok(Cleaned { incomplete, invalid, bytes, kept, .. }) => {
             tracing::info!(incomplete, invalid, bytes, "cleaned");
             for kept in kept {
-                tracing::warn!(image = %kept.image_id, reason = kept.reason, "not removed");
+                tracing::warn!(image = %kept.image_id, reason = kept.reason.to_string(), "not removed");
             }
         }
         Err(error) => tracing::warn!(%error, "cannot clean"),

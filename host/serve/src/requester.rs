@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 pub fn requester(head: &Parts, options: &Options) -> Requester {
     let kind = head.extensions.get::<RequestKind>().copied().unwrap_or_default();
     let value = options.tenant_header.as_ref().and_then(|name| head.headers.get(name));
-    Requester { kind, tenant: value.and_then(|value| tenant(value.as_bytes())) }
+    Requester::of(kind).with_tenant(value.and_then(|value| tenant(value.as_bytes())))
 }
 
 fn tenant(value: &[u8]) -> Option<Tenant> {

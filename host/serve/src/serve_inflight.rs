@@ -71,7 +71,8 @@ pub async fn stream_response(
         Route::Cached => CacheStatus::Hit,
         Route::Shared => CacheStatus::Shared,
         Route::Fetching => fetched,
-        Route::Passing => CacheStatus::Bypass(Reason::CacheFailed),
+        // `Passing`, and a route that a later version of the library adds.
+        _ => CacheStatus::Bypass(Reason::CacheFailed),
     };
     let mut chunks = reader.into_stream();
     if size == Some(0) {

@@ -50,7 +50,8 @@ impl<'a> ComponentPolicy<'a> {
         trace: &'a Trace,
         capacity: u64,
     ) -> Result<Self, LoadError> {
-        let config = Config { max_size: capacity, max_images: None, ..config.clone() };
+        let mut config = config.clone();
+        (config.max_size, config.max_images) = (capacity, None);
         let (driver, cached) = Driver::load_simulated(name, &config)?;
         let images = &trace.images;
         let numbers = (0..).zip(images).map(|(number, id)| (id.as_str(), number)).collect();
@@ -170,7 +171,7 @@ impl Policy for ComponentPolicy<'_> {
         self.tick(request.at)?;
         let (image_id, requester) = (self.id(request.image), &self.requester(request));
         let (size, now) = (Some(request.size), system_time(request.at));
-        let request = AdmissionRequest { image_id, size, now, requester };
+        let request = AdmissionRequest::new(image_id, size, now, requester);
         let call = if self.driver.has_admission() { "admit" } else { "is-cacheable" };
         let decision = self.call(call, |driver| driver.admit(&request))?;
         Ok(decision == Decision::Admit)
@@ -188,14 +189,7 @@ impl Policy for ComponentPolicy<'_> {
 
     fn insert(&mut self, request: &Request) -> Result<(), PolicyError> {
         let (id, now) = (self.id(request.image), system_time(request.at));
-        let image = CachedImage {
-            image_id: id.clone(),
-            size: request.size,
-            hits: 0,
-            last_accessed: now,
-            last_modified: now,
-            checksum: None,
-        };
+        let image = CachedImage::new(id.clone(), request.size, now);
         self.cached.begin(id, request.size, now);
         self.call("record-cached", |driver| driver.record_cached(&image, None))?;
         self.cached.publish(id);

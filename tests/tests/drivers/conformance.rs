@@ -41,7 +41,7 @@ fn the_drivers_of_glance_admit_every_image() -> Tested {
         let loaded = conformance::load(&config)?;
         for size in [None, Some(0), Some(1 << 53), Some(i64::MAX.unsigned_abs())] {
             let (image_id, requester) = (&"any".parse()?, &Requester::default());
-            let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
+            let request = AdmissionRequest::new(image_id, size, SystemTime::now(), requester);
             assert_eq!(loaded.admit(&request)?, Decision::Admit, "{driver}, {size:?}");
         }
     }

@@ -30,12 +30,13 @@ fn metric(cache: &ImageCache, name: &str, labels: &[&str]) -> f64 {
     match found.map(|it| it.value) {
         Some(MetricValue::Counter(count)) => count as f64,
         Some(MetricValue::Gauge(value)) => value,
+        Some(other) => panic!("another kind of value: {other:?}"),
         None => 0.0,
     }
 }
 
 fn of(tenant: &str) -> Tested<Requester> {
-    Ok(Requester { kind: RequestKind::Client, tenant: Some(tenant.parse()?) })
+    Ok(Requester::of(RequestKind::Client).with_tenant(Some(tenant.parse()?)))
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn a_pin_that_is_set_while_a_prune_runs_protects() -> Tested {
     let other = cache.clone();
     let pinning = std::thread::spawn(move || {
         // Pinned while images are evicted, or just before or after: from then on it stays, if it is still there.
-        let pinned = other.pin_image("image-199", Pin { name: "late".into(), until: None });
+        let pinned = other.pin_image("image-199", Pin::new("late", None));
         pinned.and_then(|()| other.is_cached("image-199"))
     });
     cache.prune()?;
@@ -248,8 +249,8 @@ fn pinned_images_are_not_evicted_and_the_driver_knows_them() -> Tested {
     for (name, seed) in [("old", 1), ("older", 2), ("new", 3)] {
         fill(&cache, name, &bytes(seed, 1000));
     }
-    cache.pin_image("old", Pin { name: "rescue".into(), until: None })?;
-    cache.pin_image("absent", Pin { name: "rescue".into(), until: None })?;
+    cache.pin_image("old", Pin::new("rescue", None))?;
+    cache.pin_image("absent", Pin::new("rescue", None))?;
     let planned: Vec<String> =
         cache.plan_prune()?.into_iter().map(|planned| planned.image_id.to_string()).collect();
     assert_eq!(planned, ["older", "new"]);
@@ -261,7 +262,7 @@ fn pinned_images_are_not_evicted_and_the_driver_knows_them() -> Tested {
     assert_eq!((explained.pins.len(), explained.goes, explained.rank), (1, None, None));
     // With more pinned than there is room, the prune ends, and the driver is not at fault.
     fill(&cache, "pinned", &bytes(4, 1000));
-    cache.pin_image("pinned", Pin { name: "rescue".into(), until: None })?;
+    cache.pin_image("pinned", Pin::new("rescue", None))?;
     assert_eq!(cache.prune()?.images, 0);
     assert_no_fallback(&cache);
     cache.unpin_image("old", None)?;

@@ -235,17 +235,7 @@ impl Trial {
         let file = File::create(self.config.dir.join(name))?;
         file.set_len(size)?;
         file.set_modified(at(seconds))?;
-        self.driver.record_cached(
-            &CachedImage {
-                image_id: id(name),
-                size,
-                hits: 0,
-                last_accessed: at(seconds),
-                last_modified: at(seconds),
-                checksum: None,
-            },
-            None,
-        )?;
+        self.driver.record_cached(&CachedImage::new(id(name), size, at(seconds)), None)?;
         Ok(())
     }
 
@@ -278,7 +268,7 @@ impl Trial {
         requester: &Requester,
     ) -> Tested<Decision> {
         let (image_id, now) = (&id(name), at(seconds));
-        Ok(self.driver.admit(&AdmissionRequest { image_id, size, now, requester })?)
+        Ok(self.driver.admit(&AdmissionRequest::new(image_id, size, now, requester))?)
     }
 
     /// The victims for this number of bytes at this second, in order.

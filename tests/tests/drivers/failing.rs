@@ -210,7 +210,7 @@ fn long_words_of_a_driver_are_cut() {
     let words = match error {
         Err(words) => words,
         // The third failure may already have been this one: then the message is in the reason.
-        Ok(()) => cache.driver().fallback.map(|fallback| fallback.reason).unwrap_or_default(),
+        Ok(()) => cache.driver().fallback.map(|it| it.reason.to_string()).unwrap_or_default(),
     };
     assert!(
         words.contains("told to say much") && words.len() < 4096,

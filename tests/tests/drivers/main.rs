@@ -17,4 +17,5 @@ mod lying;
 mod migrating;
 mod planted;
 mod printing;
+mod reasons;
 mod simulated;

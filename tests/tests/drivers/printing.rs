@@ -36,7 +36,7 @@ fn failure(driver: &Driver) -> Tested<String> {
     let now = SystemTime::now();
     let eviction = Eviction { now, bytes_needed: 1, exclude: &[], limit: 10, cached: None };
     match driver.select_victims(&eviction) {
-        Err(CallError::Failed(words)) => Ok(words),
+        Err(CallError::Trapped(failure)) => Ok(failure.to_string()),
         other => Err(format!("it did not trap: {other:?}").into()),
     }
 }

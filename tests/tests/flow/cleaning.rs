@@ -25,7 +25,9 @@ fn age(path: &Path, age: Duration) -> Tested {
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn cleaned(incomplete: u64, invalid: u64, bytes: u64) -> Cleaned {
-    Cleaned { incomplete, invalid, bytes, kept: Vec::new() }
+    let mut cleaned = Cleaned::default();
+    (cleaned.incomplete, cleaned.invalid, cleaned.bytes) = (incomplete, invalid, bytes);
+    cleaned
 }
 
 fn all_invalid_and_stalled_files_are_removed(temp: &TempCache) -> Tested {

@@ -39,7 +39,7 @@ fn sets() -> impl Iterator<Item = Vec<ChecksumAlgorithm>> {
     let is_in = |set: u32, nth: usize| set & (1 << nth) != 0;
     let all = ChecksumAlgorithm::ALL;
     (0..1 << all.len()).map(move |set| {
-        all.into_iter().enumerate().filter(|(nth, _)| is_in(set, *nth)).map(|(_, it)| it).collect()
+        all.iter().enumerate().filter(|(nth, _)| is_in(set, *nth)).map(|(_, it)| *it).collect()
     })
 }
 
@@ -138,7 +138,7 @@ fn the_error_names_the_first_wrong_algorithm(temp: &TempCache) -> Tested {
     let all = ChecksumAlgorithm::ALL;
     for wrong in sets().filter(|wrong| wrong.len() > 1) {
         for _ in 0..5 {
-            let refused = cache.cache_image("a", &image[..], expecting(&image, &all, &wrong));
+            let refused = cache.cache_image("a", &image[..], expecting(&image, all, &wrong));
             assert_eq!(named(&refused.expect_err("it is refused"), &image), wrong[0], "{wrong:?}");
         }
         assert_refused(temp, &cache, &image)?;
@@ -327,7 +327,7 @@ fn tokio_streams_verify_every_algorithm(temp: &TempCache) -> Tested {
     };
     run(async {
         for wrong in [None, Some(Md5), Some(Sha256), Some(Sha512)] {
-            let expected = || expecting(&image, &ChecksumAlgorithm::ALL, wrong.as_slice());
+            let expected = || expecting(&image, ChecksumAlgorithm::ALL, wrong.as_slice());
             let caching = collect(cache.caching_stream("a", chunks(), expected()).await?).await;
             if wrong.is_none() {
                 cache.run(|cache| cache.delete_cached_image("a")).await?;

@@ -4,7 +4,7 @@ use image_cache::{Expected, ImageCache, Pruned};
 use image_cache_tests::{
     TempCache, Tested, bytes, fill, listed, read_all, serve, set_times, with_both_drivers,
 };
-use std::io::Read;
+use std::io::{ErrorKind::ResourceBusy, Read};
 use std::time::{Duration, SystemTime};
 
 with_both_drivers![
@@ -27,7 +27,9 @@ fn with_limit(temp: &TempCache, bytes: u64) -> ImageCache {
 }
 
 fn pruned(images: u64, bytes: u64) -> Pruned {
-    Pruned { images, bytes, kept: Vec::new() }
+    let mut pruned = Pruned::default();
+    (pruned.images, pruned.bytes) = (images, bytes);
+    pruned
 }
 
 fn fill_all(cache: &ImageCache, ids: &[&str], size: usize) {
@@ -107,7 +109,8 @@ fn an_image_that_is_being_read_is_kept_and_named(temp: &TempCache) -> Tested {
     assert_eq!((answer.images, answer.bytes), (2, 20));
     let kept: Vec<&str> = answer.kept.iter().map(|kept| kept.image_id.as_str()).collect();
     assert_eq!(kept, ["read"]);
-    assert!(answer.kept[0].reason.contains("read"), "{}", answer.kept[0].reason);
+    let reason = &answer.kept[0].reason;
+    assert_eq!((reason.kind(), &*reason.to_string()), (ResourceBusy, "it is being read"));
     assert_eq!(
         (listed(&cache), read_all(&mut reader)?),
         (vec!["read".to_owned()], image[1000..].to_vec())

@@ -98,7 +98,10 @@ fn a_hundred_readers_outlive_eviction_and_deletion(temp: &TempCache) -> Tested {
         assert_eq!((pruned.images, pruned.bytes), (1, 5), "the image without a reader");
         let kept: Vec<&str> = pruned.kept.iter().map(|kept| kept.image_id.as_str()).collect();
         assert_eq!(kept, IDS);
-        assert!(pruned.kept.iter().all(|kept| kept.reason == "it is being read"), "{pruned:?}");
+        assert!(
+            pruned.kept.iter().all(|kept| kept.reason.to_string() == "it is being read"),
+            "{pruned:?}"
+        );
         assert_eq!(removed?, 4);
         Ok(())
     })?;

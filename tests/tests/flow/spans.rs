@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-with_both_drivers![operations_have_spans_with_image_and_driver];
+with_both_drivers![
+    operations_have_spans_with_image_and_driver,
+    prunes_and_repairs_have_spans_with_the_driver_calls_inside,
+];
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -77,5 +80,24 @@ fn operations_have_spans_with_image_and_driver(temp: &TempCache) -> Tested {
     assert!(has(&spans(Level::TRACE, || use_all(temp))?, "read{", &["image=verified"]));
     let nothing = spans(Level::INFO, || use_all(temp))?;
     assert!(nothing.is_empty(), "{nothing:#?}");
+    Ok(())
+}
+
+/// Whether a span without fields has ended: its name is the last one before the target.
+fn has_ended(spans: &[String], name: &str) -> bool {
+    let ended = |line: &String| {
+        let context = line.split(": image_cache").next().unwrap_or_default();
+        context.ends_with(&format!(" {name}")) || context.ends_with(&format!(":{name}"))
+    };
+    spans.iter().any(ended)
+}
+
+fn prunes_and_repairs_have_spans_with_the_driver_calls_inside(temp: &TempCache) -> Tested {
+    let found = spans(Level::DEBUG, || use_all(temp))?;
+    assert!(has_ended(&found, "prune") && has_ended(&found, "reconcile"), "{found:#?}");
+    for (parent, operation) in [("prune", "select victims"), ("reconcile", "list images")] {
+        let call = format!("{parent}:driver_call{{operation=\"{operation}\"}}");
+        assert!(has(&found, &call, &[]), "{call}: {found:#?}");
+    }
     Ok(())
 }

@@ -9,6 +9,7 @@ use image_cache_store::Pin;
 
 /// Why a cached image would stay or go, in [`ImageCache::explain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// Its record.
     pub record: CachedImage,

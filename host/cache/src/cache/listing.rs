@@ -122,6 +122,6 @@ impl Lister<'_> {
 
     fn with_file_size(&self, image: CachedImage) -> Option<CachedImage> {
         let file = self.directory.cached_file(&image.image_id).ok()??;
-        Some(CachedImage { size: file.size, ..image })
+        Some(image.with_size(file.size))
     }
 }

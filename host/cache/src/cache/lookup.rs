@@ -2,15 +2,19 @@
 
 use super::ImageCache;
 use crate::error::{Error, Result};
-use crate::metadata::{DriverBudget, DriverStatus, Fallback, LastFallback, last_fallback};
+use crate::metadata::{
+    DriverBudget, DriverStatus, Fallback, FallbackReason, LastFallback, last_fallback,
+};
 use crate::metrics::{CacheMetric, Counters};
 use image_cache_engine::DriverMetric;
 use image_cache_model::{AdmissionRequest, CacheSize, CachedImage, Decision, LeftoverState};
 use image_cache_store::{Directory, RunningProcess, names};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The result of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// The driver in use in this process.
     pub driver: DriverStatus,
@@ -94,7 +98,7 @@ impl ImageCache {
         inner.reconcile();
         let image_id = &inner.image_id(id)?;
         let (now, requester) = (SystemTime::now(), &self.requester);
-        let request = AdmissionRequest { image_id, size, now, requester };
+        let request = AdmissionRequest::new(image_id, size, now, requester);
         Ok(inner.metadata.admit(&request)? == Decision::Admit)
     }
 
@@ -169,7 +173,7 @@ impl ImageCache {
                 sha256: String::new(),
                 fallback: Some(Fallback {
                     configured: self.config().driver.clone(),
-                    reason: error.to_string(),
+                    reason: FallbackReason::NotOpen(Arc::new(error)),
                 }),
             },
         }

@@ -14,7 +14,7 @@ impl ImageCache {
     /// # let directory = scratch.path().join("cache");
     /// let cache = ImageCache::open(Config::builder(directory).max_size(0).build()?)?;
     /// cache.cache_image("cirros", &b"an image"[..], Expected::nothing())?;
-    /// cache.pin_image("cirros", Pin { name: "rescue".into(), until: None })?;
+    /// cache.pin_image("cirros", Pin::new("rescue", None))?;
     /// assert_eq!(cache.prune()?.images, 0);
     /// assert_eq!(cache.unpin_image("cirros", Some("rescue"))?, 1);
     /// assert_eq!(cache.prune()?.images, 1);

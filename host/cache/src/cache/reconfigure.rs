@@ -60,15 +60,11 @@ fn check_fixed(old: &Config, new: &Config) -> Result<(), ConfigError> {
     ];
     let changed = fixed.into_iter().filter(|(_, old, new)| old != new);
     let fault = |(option, old, new): (ConfigOption, &std::path::PathBuf, &std::path::PathBuf)| {
-        ConfigFault {
-            origin: ORIGIN.to_owned(),
-            key: option.name().to_owned(),
-            found: format!("{new:?}"),
-            accepted: format!("{old:?}: open another cache for another value"),
-        }
+        let accepted = format!("{old:?}: open another cache for another value");
+        ConfigFault::new(ORIGIN, option.name(), format!("{new:?}"), accepted)
     };
     let faults: Vec<ConfigFault> = changed.map(fault).collect();
-    if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
+    if faults.is_empty() { Ok(()) } else { Err(ConfigError::new(faults)) }
 }
 
 /// Whether the driver must be loaded again. A fallback knows no limits, and its configured driver need not work.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 /// The result of [`ImageCache::verify`] for an undamaged image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// Size of the image in bytes.
     pub size: u64,

@@ -68,6 +68,12 @@ pub enum DriverFailure {
         /// The number of such images that is accepted.
         most: usize,
     },
+    /// The driver follows the contract, but the cache cannot use its answer.
+    #[error("{why}")]
+    UselessAnswer {
+        /// What the driver did, in words.
+        why: &'static str,
+    },
     /// The driver names no victims that can be evicted, although the cache exceeds its limits.
     #[error("{} images of {} bytes are still cached: {why}", cached.images, cached.bytes)]
     NoVictims {
@@ -87,16 +93,14 @@ impl DriverFailure {
             DriverFailure::Call(error) => match error {
                 CallError::Refused(refused) => matches!(refused, DriverError::Busy),
                 CallError::StatementFailed { .. } => false,
-                CallError::Failed(_)
-                | CallError::Crowded
-                | CallError::Corrupt(_)
-                | CallError::Replaced => true,
+                _ => true,
             },
             DriverFailure::OutOfTime { .. }
             | DriverFailure::RecordsDirty
             | DriverFailure::HitsBeingWritten => true,
             DriverFailure::Load(_)
             | DriverFailure::EndlessList { .. }
+            | DriverFailure::UselessAnswer { .. }
             | DriverFailure::NoVictims { .. } => false,
         }
     }

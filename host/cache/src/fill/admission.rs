@@ -24,7 +24,7 @@ pub(super) fn admit(
         return Err(Outcome::AlreadyCached);
     }
     inner.reconcile();
-    let request = AdmissionRequest { image_id, size, now: SystemTime::now(), requester };
+    let request = AdmissionRequest::new(image_id, size, SystemTime::now(), requester);
     let decision = inner.metadata.admit(&request);
     match decision.map_err(|error| failed(CacheFailure::DriverFailed(Arc::new(error))))? {
         Decision::Admit => inner.refusals.forget(image_id),
@@ -54,7 +54,7 @@ pub(super) fn confirm(
         return Ok(());
     }
     let (size, now) = (Some(size), SystemTime::now());
-    match inner.metadata.admit(&AdmissionRequest { image_id, size, now, requester }) {
+    match inner.metadata.admit(&AdmissionRequest::new(image_id, size, now, requester)) {
         Ok(Decision::Admit) => Ok(()),
         Ok(Decision::Refuse(reason)) => Err(refused(inner, image_id, reason)),
         Err(error) => {

@@ -91,14 +91,9 @@ fn record_and_move(
 }
 
 fn record_of(image_id: &ImageId, file: &FileInfo, checksum: Option<Checksum>) -> CachedImage {
-    CachedImage {
-        image_id: image_id.clone(),
-        size: file.size,
-        hits: 0,
-        last_accessed: to_micros(SystemTime::now()),
-        last_modified: file.modified,
-        checksum,
-    }
+    CachedImage::new(image_id.clone(), file.size, file.modified)
+        .with_last_accessed(to_micros(SystemTime::now()))
+        .with_checksum(checksum)
 }
 
 /// Moves the image and its digests to their places, without the driver.

@@ -25,7 +25,7 @@ impl PendingHit {
             RequestKind::Client => RequestKind::Follower,
             other => other,
         };
-        let requester = Requester { kind, ..requester.clone() };
+        let requester = requester.clone().with_kind(kind);
         let (inner, image_id) = (Arc::clone(inner), image_id.clone());
         PendingHit { inner, image_id, file: Weak::new(), bytes: 0, requester }
     }

@@ -5,7 +5,6 @@
 //! hits, migrating) passes a budget to each of them. Only the driver's time counts, not that of the directory or a wait for
 //! another process's lock. The built-in drivers are trusted and have no budget.
 
-use crate::error::DriverFailure;
 use image_cache_engine::{CallError, Driver};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -55,8 +54,8 @@ impl DriverBudget {
         if self.allowed.is_none() || driver.is_built_in() {
             return call(driver);
         }
-        if let Some(reason) = self.overdrawn(driver) {
-            return Err(CallError::Failed(reason.to_string()));
+        if let Some(allowed) = self.overdrawn(driver) {
+            return Err(CallError::OperationTimedOut { allowed });
         }
         let begun = Instant::now();
         let until = driver.end_of_call().min(begun + self.left());
@@ -65,8 +64,8 @@ impl DriverBudget {
         answer
     }
 
-    /// Why this driver must not be called any more, if its time is spent.
-    pub fn overdrawn(&self, driver: &Driver) -> Option<DriverFailure> {
+    /// The time that the calls had, if it is spent and this driver must not be called any more.
+    pub fn overdrawn(&self, driver: &Driver) -> Option<Duration> {
         if driver.is_built_in() {
             return None;
         }
@@ -74,7 +73,7 @@ impl DriverBudget {
         if !self.left().is_zero() {
             return None;
         }
-        Some(DriverFailure::OutOfTime { allowed: Duration::from_micros(allowed) })
+        Some(Duration::from_micros(allowed))
     }
 
     fn left(&self) -> Duration {

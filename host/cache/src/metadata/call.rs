@@ -1,10 +1,11 @@
 //! One call of the driver, within its deadline and budget, with retries after temporary failures and failover to another driver.
 
 use super::classify::{Idempotency, Reaction, RetryRule, classify};
+use super::fallback::FallbackReason;
 use super::in_use::InUse;
 use super::retry::Retry;
 use super::{DriverBudget, MetadataStore};
-use crate::error::Result;
+use crate::error::{DriverFailure, Result};
 use image_cache_engine::{CallError, Driver};
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,7 +82,7 @@ impl MetadataStore {
                 if is_dirty {
                     self.sync.mark_dirty();
                 }
-                match (rule, self.note_failure(in_use, operation, cost, error)) {
+                match (rule, self.note_failure(in_use, operation, cost, error.clone())) {
                     (RetryRule::IfReplaced | RetryRule::Once, true) => true,
                     (RetryRule::Once, false) => {
                         retry.has_retried = true;
@@ -110,10 +111,12 @@ impl MetadataStore {
         operation: &'static str,
         budget: &DriverBudget,
     ) -> Result<()> {
-        let Some(reason) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
+        let Some(allowed) = budget.overdrawn(&in_use.driver) else { return Ok(()) };
+        let reason = DriverFailure::OutOfTime { allowed };
         tracing::warn!(driver = in_use.driver.name(), operation, %reason, "the driver failed");
         self.sync.mark_dirty();
-        self.replace(in_use, format!("it failed to {operation}: {reason}"));
+        let failure = Box::new(reason.clone());
+        self.replace(in_use, FallbackReason::OutOfTime { operation, failure });
         Err(in_use.error(operation, reason))
     }
 

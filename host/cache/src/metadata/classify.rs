@@ -74,12 +74,6 @@ pub(super) fn classify(error: &CallError, context: Context) -> Reaction {
         CallError::Refused(_) | CallError::StatementFailed { .. } | CallError::Crowded => {
             Reaction::GiveUp
         }
-        CallError::Failed(_) => {
-            // A caller that waited long must not wait for a second failure.
-            let is_retried = is_safe && cost == FailureCost::Single && context.has_retry;
-            let retry = if is_retried { RetryRule::Once } else { if_replaced };
-            Reaction::CountFailure { cost, is_dirty: true, retry }
-        }
         CallError::Replaced => {
             Reaction::RenewDatabase { is_retried: is_safe && context.has_renewal }
         }
@@ -87,6 +81,13 @@ pub(super) fn classify(error: &CallError, context: Context) -> Reaction {
             Reaction::QuarantineDatabase { is_retried: is_safe }
         }
         CallError::Corrupt(_) => Reaction::GiveUp,
+        // All that count as a failure of the driver: it is unknown what the call did.
+        _ => {
+            // A caller that waited long must not wait for a second failure.
+            let is_retried = is_safe && cost == FailureCost::Single && context.has_retry;
+            let retry = if is_retried { RetryRule::Once } else { if_replaced };
+            Reaction::CountFailure { cost, is_dirty: true, retry }
+        }
     }
 }
 
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_trap_is_tried_once_more_unless_it_was_slow_or_the_call_cannot_be_repeated() {
-        let trap = CallError::Failed("trap".into());
+        let trap = CallError::InvalidDescription("a trap is handled in the same way".into());
         let once = count(FailureCost::Single, true, RetryRule::Once);
         assert_eq!(classify(&trap, FIRST), once);
         let second = count(FailureCost::Single, true, RetryRule::IfReplaced);

@@ -2,11 +2,12 @@
 
 use super::MetadataStore;
 use super::breaker::{Breaker, FailureCost, WINDOW};
+use super::fallback::FallbackReason;
 use super::in_use::{DriverStatus, InUse, fall_back, is_last_resort};
 use super::last_fallback;
 use super::sync_state::SyncState;
 use super::tick_timer::TickTimer;
-use crate::error::{Error, Result};
+use crate::error::{DriverFailure, Error, Result};
 use crate::events::{CacheEvent, EventHub};
 use crate::live_config::LiveConfig;
 use crate::metrics::CacheMetrics;
@@ -14,7 +15,6 @@ use image_cache_engine::{CallError, Driver, LoadError, compile_fallback};
 use image_cache_model::Config;
 use image_cache_store::Directory;
 use image_cache_store::sync::lock;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -100,7 +100,7 @@ impl MetadataStore {
 
     /// Counts answers that are useless, although each one follows the contract. True if the driver was replaced, so that the
     /// caller can ask again.
-    pub fn distrust(&self, operation: &'static str, reason: &str) -> bool {
+    pub fn distrust(&self, operation: &'static str, reason: DriverFailure) -> bool {
         self.sync.mark_dirty();
         self.note_failure(&self.in_use(), operation, FailureCost::Single, reason)
     }
@@ -144,17 +144,16 @@ impl MetadataStore {
         in_use: &Arc<InUse>,
         operation: &'static str,
         cost: FailureCost,
-        reason: impl fmt::Display,
+        reason: impl Into<DriverFailure>,
     ) -> bool {
-        let driver = in_use.driver.name();
-        tracing::warn!(driver, operation, %reason, "the driver failed");
+        let (driver, last) = (in_use.driver.name(), reason.into());
+        tracing::warn!(driver, operation, reason = %last, "the driver failed");
         let too_many = self.breaker.note_failure(operation, cost, Instant::now());
         match too_many {
             Some(failures) if !is_last_resort(driver) => {
-                let within = WINDOW.as_secs();
-                let reason = format!(
-                    "it failed to {operation} {failures} times within {within} s, most recently: {reason}"
-                );
+                let (failures, last) = (failures as u64, Box::new(last));
+                let reason =
+                    FallbackReason::FailedTooOften { operation, failures, within: WINDOW, last };
                 self.replace(in_use, reason)
             }
             _ => false,
@@ -162,7 +161,7 @@ impl MetadataStore {
     }
 
     /// Replaces a driver that keeps failing with sqlite; true if this thread or another one succeeded.
-    pub(super) fn replace(&self, failing: &Arc<InUse>, reason: String) -> bool {
+    pub(super) fn replace(&self, failing: &Arc<InUse>, reason: FallbackReason) -> bool {
         let mut in_use = lock(&self.in_use);
         if !Arc::ptr_eq(&in_use, failing) {
             return true;
@@ -235,7 +234,7 @@ fn replace_unusable(
     if is_last_resort(&configured) {
         return Err(Error::NoDriver { configured, reason, fallback: None });
     }
-    match fall_back(config, directory, reason.to_string()) {
+    match fall_back(config, directory, FallbackReason::Load(reason.clone())) {
         Ok(in_use) => {
             let runs = || runs_elsewhere(directory, &configured);
             in_use

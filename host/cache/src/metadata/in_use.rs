@@ -1,6 +1,6 @@
 //! The driver in use, and the built-in sqlite driver as its fallback.
 
-use super::last_fallback::Fallback;
+use super::fallback::{Fallback, FallbackReason};
 use crate::error::{DriverFailure, Error};
 use crate::repeated_warning::RepeatedWarning;
 use image_cache_engine::{Driver, LoadError};
@@ -14,6 +14,7 @@ const LAST_RESORT: &str = "sqlite";
 
 /// The driver in use, and why if it is not the configured one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DriverStatus {
     /// The name under which it was loaded.
     pub name: String,
@@ -76,7 +77,7 @@ pub(super) fn is_last_resort(driver: &str) -> bool {
 pub(super) fn fall_back(
     config: &Config,
     directory: &Arc<Directory>,
-    reason: String,
+    reason: FallbackReason,
 ) -> Result<InUse, LoadError> {
     let configured = config.driver.clone();
     tracing::warn!(

@@ -1,5 +1,6 @@
 //! The last fallback to sqlite in any process: a small file, so that an operator learns of one in a service from `status`.
 
+use super::fallback::{Fallback, FallbackReason};
 use image_cache_model::{names, printable, system_time, timestamp};
 use image_cache_store::Directory;
 use std::io;
@@ -14,23 +15,15 @@ const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 /// Longest text that is shown, in bytes.
 const MAX_TEXT: usize = 2048;
 
-/// Why the sqlite driver is used instead of the configured one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fallback {
-    /// The driver in the configuration.
-    pub configured: String,
-    /// Why it could not be used.
-    pub reason: String,
-}
-
 /// A fallback that a process made.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LastFallback {
     /// The process.
     pub process: u32,
     /// When it used sqlite instead; precise to microseconds.
     pub at: SystemTime,
-    /// The configured driver, and why it could not be used.
+    /// The configured driver, and why it could not be used: a [`Noted`](FallbackReason::Noted) text.
     pub fallback: Fallback,
 }
 
@@ -66,7 +59,8 @@ pub(super) fn forget(directory: &Directory) {
 fn parse(text: &str) -> Option<LastFallback> {
     let mut parts = text.splitn(4, '\n');
     let (process, at) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let (configured, reason) = (parts.next()?.to_owned(), printable(parts.next()?, MAX_TEXT));
+    let configured = parts.next()?.to_owned();
+    let reason = FallbackReason::Noted(printable(parts.next()?, MAX_TEXT));
     Some(LastFallback { process, at: system_time(at), fallback: Fallback { configured, reason } })
 }
 
@@ -79,10 +73,14 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let directory = Directory::open(place.path(), "cache.db".as_ref()).expect("it opens");
         assert_eq!(load(&directory, "lfu").expect("it is read"), None);
-        let fallback = Fallback { configured: "lfu".into(), reason: "it\ntraps".into() };
+        let fallback = Fallback {
+            configured: "lfu".into(),
+            reason: FallbackReason::Noted("it\ntraps".into()),
+        };
         save(&directory, &fallback);
         let found = load(&directory, "lfu").expect("it is read").expect("there is one");
-        assert_eq!((found.process, &*found.fallback.reason), (std::process::id(), "it\\ntraps"));
+        assert_eq!(found.process, std::process::id());
+        assert_eq!(found.fallback.reason, FallbackReason::Noted("it\\ntraps".into()));
         assert_eq!(load(&directory, "other").expect("it is read"), None);
         forget(&directory);
         assert_eq!(load(&directory, "lfu").expect("it is read"), None);

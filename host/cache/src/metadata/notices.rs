@@ -78,7 +78,7 @@ impl MetadataStore {
         let told = self.measure(operation, || budget.run(&in_use.driver, &call));
         match told {
             Ok(()) => self.breaker.note_success(operation),
-            Err(error @ CallError::Failed(_)) => {
+            Err(error) if error.is_failure() => {
                 let was_slow = started.elapsed() * 2 > most.duration_since(started);
                 let cost = if was_slow { FailureCost::Double } else { FailureCost::Single };
                 self.note_failure(&in_use, operation, cost, error);

@@ -41,7 +41,7 @@ impl Pages<'_> {
     fn endless(&self) -> Error {
         let (in_use, operation) = (self.metadata.in_use(), "end a list");
         let reason = DriverFailure::EndlessList { most: MAX_ORPHAN_RECORDS };
-        self.metadata.distrust(operation, &reason.to_string());
+        self.metadata.distrust(operation, reason.clone());
         in_use.error(operation, reason)
     }
 }

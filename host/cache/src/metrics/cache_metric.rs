@@ -19,6 +19,7 @@ pub struct CacheMetric {
 
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// It only increases while the cache is open.
     Counter,
@@ -28,6 +29,7 @@ pub enum MetricKind {
 
 /// The value of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum MetricNumber {
     /// A number of things or bytes.
     Integer(u64),

@@ -10,6 +10,7 @@ use image_cache_store::DeferredClose;
 
 /// Why a prune evicts an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EvictionCause {
     /// The driver's own policy, although there is room: for example an age limit.
     Policy,
@@ -21,6 +22,7 @@ pub enum EvictionCause {
 
 /// An image that the next prune evicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlannedEviction {
     /// The image.
     pub image_id: ImageId,

@@ -9,6 +9,7 @@ use image_cache_store::{DeferredClose, Directory, Pins, names};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Maximum number of victims per call; built-in drivers name more. A driver that must read all its records to select victims then
@@ -30,6 +31,7 @@ const PINS_WARNING_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The result of [`ImageCache::prune`](crate::ImageCache::prune).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pruned {
     /// Number of evicted images.
     pub images: u64,
@@ -65,7 +67,7 @@ pub(super) struct PruneRun<'a, 's> {
     pinned: Vec<ImageId>,
     pinned_cached: u64,
     /// Images that must not be named again, with the reason if they are still cached.
-    pub excluded: BTreeMap<ImageId, Option<String>>,
+    pub excluded: BTreeMap<ImageId, Option<Arc<io::Error>>>,
     /// Number of excluded images that were not cached.
     orphans: usize,
     failed_rounds: u32,
@@ -270,17 +272,18 @@ impl<'a, 's> PruneRun<'a, 's> {
 
     /// Counts a round without progress; false if the run must give up. It counts against the driver only if the directory did not
     /// change: another process may have removed victims, or added images without records.
-    fn note_failed_round(&mut self, reason: &'static str) -> Result<bool> {
+    fn note_failed_round(&mut self, why: &'static str) -> Result<bool> {
         self.excluded.retain(|_, reason| reason.is_some());
         self.orphans = 0;
         self.failed_rounds += 1;
         let cached = self.cached()?;
         let stood_still = self.failed_at.replace(cached) == Some(cached);
-        if stood_still && self.inner.metadata.distrust("name victims", reason) {
+        let useless = DriverFailure::UselessAnswer { why };
+        if stood_still && self.inner.metadata.distrust("name victims", useless) {
             self.failed_rounds = 0;
         }
         self.repair_records()?;
-        self.gave_up = (self.failed_rounds >= MAX_FAILED_ROUNDS).then_some(reason);
+        self.gave_up = (self.failed_rounds >= MAX_FAILED_ROUNDS).then_some(why);
         Ok(self.gave_up.is_none())
     }
 
@@ -324,7 +327,7 @@ impl<'a, 's> PruneRun<'a, 's> {
                     self.cached.images = self.cached.images.saturating_sub(1);
                 }
                 kept => {
-                    let reason = kept.err().map(|error| error.to_string());
+                    let reason = kept.err().map(Arc::new);
                     self.orphans += usize::from(reason.is_none());
                     self.is_stale |= reason.is_none();
                     self.excluded.insert(image_id, reason);

@@ -12,6 +12,7 @@ pub struct FetchProgress {
 
 /// Where a reader found its image when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Route {
     /// The image was cached.
     Cached,

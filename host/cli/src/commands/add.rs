@@ -65,7 +65,7 @@ pub fn add(context: &CommandContext, add: &AddArgs) -> anyhow::Result<Code> {
     expected.size = add.size.or(length);
     let may_end = expected.size.is_some() || !expected.checksums().is_empty();
     let mut source = NotEmpty { source: &mut source, may_end };
-    let requester = Requester { kind: RequestKind::Add, tenant: add.tenant.clone() };
+    let requester = Requester::of(RequestKind::Add).with_tenant(add.tenant.clone());
     let cache = context.open()?.on_behalf_of(requester);
     let bar = progress::bytes(add.id.as_str(), length.or(add.size));
     let outcome = cache.cache_image(add.id.as_str(), bar.wrap_read(&mut source), expected.clone());

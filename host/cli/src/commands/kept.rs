@@ -8,15 +8,15 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct KeptImage<'a> {
     image_id: &'a str,
-    reason: &'a str,
+    reason: String,
 }
 
 /// The images that were kept; each is also reported on standard error.
 pub fn report_kept(kept: &[NotRemoved]) -> Vec<KeptImage<'_>> {
-    for NotRemoved { image_id, reason } in kept {
+    for NotRemoved { image_id, reason, .. } in kept {
         print_message("note", &format!("image {image_id} is still there: {reason}"));
     }
     kept.iter()
-        .map(|kept| KeptImage { image_id: kept.image_id.as_str(), reason: &kept.reason })
+        .map(|kept| KeptImage { image_id: kept.image_id.as_str(), reason: kept.reason.to_string() })
         .collect()
 }

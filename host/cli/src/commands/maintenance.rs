@@ -14,7 +14,7 @@ const SHOWN_DIGEST: usize = 12;
 #[derive(Serialize)]
 struct StatusFallback<'a> {
     configured: &'a str,
-    reason: &'a str,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ struct StatusLastFallback<'a> {
     process: u32,
     at: String,
     configured: &'a str,
-    reason: &'a str,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -171,15 +171,17 @@ fn overview(status: &Status) -> StatusAnswer<'_> {
             name: &status.driver.name,
             version: &status.driver.version,
             sha256: &status.driver.sha256,
-            fallback: fallback
-                .map(|it| StatusFallback { configured: &it.configured, reason: &it.reason }),
+            fallback: fallback.map(|it| StatusFallback {
+                configured: &it.configured,
+                reason: it.reason.to_string(),
+            }),
         },
         running: status.running.iter().map(running).collect(),
         last_fallback: status.last_fallback.as_ref().map(|last| StatusLastFallback {
             process: last.process,
             at: exact_time(last.at),
             configured: &last.fallback.configured,
-            reason: &last.fallback.reason,
+            reason: last.fallback.reason.to_string(),
         }),
         cached: StatusCached { images: status.cached.images, bytes: status.cached.bytes },
         max_size: status.max_size,

@@ -71,7 +71,7 @@ fn add(
             None => None,
         };
     for id in ids {
-        cache.pin_image(id.as_str(), Pin { name: name.to_owned(), until })?;
+        cache.pin_image(id.as_str(), Pin::new(name, until))?;
         if !cache.is_cached(id.as_str())? {
             let words = format!("{id} is not cached now; it is pinned as soon as it is");
             print_message("note", &words);

@@ -98,6 +98,7 @@ fn cause_name(cause: EvictionCause) -> &'static str {
         EvictionCause::Policy => "the driver's policy",
         EvictionCause::MaxSize => "image_cache_max_size",
         EvictionCause::MaxImages => "image_cache_max_images",
+        _ => "another limit",
     }
 }
 

@@ -59,8 +59,17 @@ pub fn page(program: &Command) -> String {
 }
 
 fn cache_option(option: ConfigOption) -> String {
-    let OptionDefinition { name, flag, value_name, default, is_of_glance, help, details, accepted } =
-        option.definition();
+    let OptionDefinition {
+        name,
+        flag,
+        value_name,
+        default,
+        is_of_glance,
+        help,
+        details,
+        accepted,
+        ..
+    } = option.definition();
     let default = if default.is_empty() { "none, the option is required" } else { &code(default) };
     let details = if details.is_empty() { "" } else { &format!(" {details}") };
     let glance = if *is_of_glance { "- also read from Glance's configuration files\n" } else { "" };

@@ -19,6 +19,7 @@ const DRIVER: &str = "driver";
 
 /// The value of a driver's metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum MetricValue {
     /// A number that only grows.
     Counter(u64),
@@ -28,6 +29,7 @@ pub enum MetricValue {
 
 /// One series of a driver's metrics.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DriverMetric {
     /// Its name: lower-case ASCII letters, digits and `_`, beginning with a letter.
     pub name: String,

@@ -37,14 +37,14 @@ pub(super) fn admission_is_answered_for_every_kind_of_request(fixture: Fixture) 
         [RequestKind::Client, RequestKind::Follower, RequestKind::Prefetch, RequestKind::Add]
     {
         for tenant in [None, "a".parse().ok(), "t".repeat(128).parse().ok()] {
-            fixture.admit("new", Some(20), at(1), &Requester { kind, tenant })?;
+            fixture.admit("new", Some(20), at(1), &Requester::of(kind).with_tenant(tenant))?;
         }
     }
     fixture.lacks("new")
 }
 
 pub(super) fn a_second_question_with_the_size_is_answered(fixture: Fixture) -> Verdict {
-    let requester = Requester { tenant: "a".parse().ok(), ..Requester::default() };
+    let requester = Requester::default().with_tenant("a".parse().ok());
     fixture.admit("new", None, at(1), &requester)?;
     fixture.admit("new", Some(1 << 40), at(60), &requester)?;
     fixture.lacks("new")

@@ -188,7 +188,7 @@ impl Fixture {
         requester: &Requester,
     ) -> Verdict<Decision> {
         let id = id(name);
-        let request = AdmissionRequest { image_id: &id, size, now, requester };
+        let request = AdmissionRequest::new(&id, size, now, requester);
         let is_cacheable = self.ask("is-cacheable", |driver| driver.is_cacheable(&request))?;
         if self.driver.has_admission() {
             return self.ask("admit", |driver| driver.admit(&request));

@@ -20,7 +20,7 @@ const KINDS: [RequestKind; 4] =
 
 /// Every kind of event about an image, of one kind of request.
 fn events_of(name: &str, kind: RequestKind) -> Vec<Event> {
-    let requester = Requester { kind, tenant: "a".parse().ok() };
+    let requester = Requester::of(kind).with_tenant("a".parse().ok());
     let mut events = vec![
         Event::Fetched {
             image_id: id(name),
@@ -90,7 +90,7 @@ pub(super) fn metrics_stay_within_their_limits(fixture: Fixture) -> Verdict {
     for number in 0..300 {
         let name = format!("image-{number}");
         let tenant = format!("tenant-{number}-{}", "t".repeat(100)).parse().ok();
-        let requester = Requester { kind: RequestKind::Client, tenant };
+        let requester = Requester::of(RequestKind::Client).with_tenant(tenant);
         fixture.admit(&name, Some(10), at(number), &requester)?;
         fixture.notify(&[
             Event::Fetched {

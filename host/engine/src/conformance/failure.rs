@@ -16,6 +16,7 @@ pub type Verdict<T = ()> = Result<T, Failure>;
 /// What a driver had to do, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found}")]
+#[non_exhaustive]
 pub struct Failure {
     /// The required result.
     pub expected: String,

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Verdict, cannot};
 use super::images::write_file;
 use super::timing::Recorder;
-use crate::driver::{Driver, LoadError};
+use crate::driver::{Driver, LoadError, LoadFault};
 use image_cache_model::{CachedImage, Config};
 use image_cache_store::{Directory, names};
 use std::fs::File;
@@ -144,8 +144,8 @@ pub(super) fn in_new_directory(scratch: &Path, case: impl FnOnce(&Path) -> Verdi
 /// Every reason why the driver or the directory cannot be used.
 pub fn load(config: &Config) -> Result<Driver, LoadError> {
     let directory = Directory::open(&config.dir, &config.sqlite_db).map_err(|fault| {
-        let words = format!("{} cannot be used: {}", fault.path.display(), fault.source);
-        LoadError::new(&config.driver, vec![words])
+        let (path, source) = (fault.path, Arc::new(fault.source));
+        LoadError::new(&config.driver, vec![LoadFault::Directory { path, source }])
     })?;
     Driver::load(&config.driver, config, Arc::new(directory))
 }
@@ -161,14 +161,16 @@ pub fn loads(config: &Config, scratch: &Path) -> Result<(), LoadError> {
         outcome = Driver::load(&config.driver, &config, directory).map(drop);
         Ok(())
     });
-    verdict.map_err(|failure| LoadError::new(&config.driver, vec![failure.to_string()]))?;
+    verdict.map_err(|failure| {
+        LoadError::new(&config.driver, vec![LoadFault::Other(failure.to_string())])
+    })?;
     outcome
 }
 
 /// The cache directory of a case, and a configuration for it.
 fn opened(config: &Config, directory: &Path) -> Verdict<(Config, Arc<Directory>)> {
-    let config =
-        Config { dir: directory.to_owned(), sqlite_db: names::DATABASE.into(), ..config.clone() };
+    let mut config = config.clone();
+    (config.dir, config.sqlite_db) = (directory.to_owned(), names::DATABASE.into());
     let directory = Directory::open(&config.dir, &config.sqlite_db)
         .map_err(|fault| cannot("make a cache directory", &fault.path, &fault.source))?;
     Ok((config, Arc::new(directory)))

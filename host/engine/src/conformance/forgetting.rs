@@ -3,7 +3,7 @@
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image};
-use image_cache_model::{CacheSize, CachedImage};
+use image_cache_model::CacheSize;
 
 pub(super) fn a_forgotten_image_is_gone(fixture: Fixture) -> Verdict {
     fixture.add(&image("gone", 10))?;
@@ -13,7 +13,7 @@ pub(super) fn a_forgotten_image_is_gone(fixture: Fixture) -> Verdict {
 }
 
 pub(super) fn forgetting_leaves_the_others_alone(fixture: Fixture) -> Verdict {
-    let others = [CachedImage { hits: 3, ..image("b", 2) }, image("b1", 3)];
+    let others = [image("b", 2).with_hits(3), image("b1", 3)];
     fixture.add_all(&others)?;
     fixture.add_all(&[image("a", 1), image("b2", 4)])?;
     fixture.remove(&["a", "b2"])?;

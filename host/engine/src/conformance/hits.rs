@@ -3,13 +3,12 @@
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image, image_accessed, image_with_md5};
-use image_cache_model::CachedImage;
 
 pub(super) fn a_hit_counts_and_moves_the_last_access(fixture: Fixture) -> Verdict {
     let record = image("read", 10);
     fixture.add(&record)?;
     fixture.hit("read", at(7))?;
-    fixture.has(&CachedImage { hits: 1, last_accessed: at(7), ..record })
+    fixture.has(&record.with_hits(1).with_last_accessed(at(7)))
 }
 
 pub(super) fn hits_add_up_over_calls(fixture: Fixture) -> Verdict {
@@ -26,7 +25,7 @@ pub(super) fn a_batch_counts_every_image_of_it(fixture: Fixture) -> Verdict {
     fixture.add_all(&records)?;
     fixture.hits(&[("c", at(1)), ("a", at(2)), ("b", at(3))])?;
     for (record, seconds) in records.into_iter().zip([2, 3, 1]) {
-        fixture.has(&CachedImage { hits: 1, last_accessed: at(seconds), ..record })?;
+        fixture.has(&record.with_hits(1).with_last_accessed(at(seconds)))?;
     }
     Ok(())
 }
@@ -35,15 +34,15 @@ pub(super) fn two_hits_of_one_image_in_a_batch_count_twice(fixture: Fixture) -> 
     let (twice, once) = (image("twice", 1), image("once", 2));
     fixture.add_all([&twice, &once])?;
     fixture.hits(&[("twice", at(1)), ("once", at(2)), ("twice", at(3))])?;
-    fixture.has(&CachedImage { hits: 2, last_accessed: at(3), ..twice })?;
-    fixture.has(&CachedImage { hits: 1, last_accessed: at(2), ..once })
+    fixture.has(&twice.with_hits(2).with_last_accessed(at(3)))?;
+    fixture.has(&once.with_hits(1).with_last_accessed(at(2)))
 }
 
 pub(super) fn a_hit_leaves_all_else_in_the_record_alone(fixture: Fixture) -> Verdict {
     let record = image_with_md5("whole", 12_345, 'd');
     fixture.add(&record)?;
     fixture.hit("whole", at(1))?;
-    fixture.has(&CachedImage { hits: 1, last_accessed: at(1), ..record })
+    fixture.has(&record.with_hits(1).with_last_accessed(at(1)))
 }
 
 pub(super) fn a_hit_leaves_other_images_alone(fixture: Fixture) -> Verdict {
@@ -86,13 +85,13 @@ pub(super) fn a_late_hit_counts_but_never_turns_the_last_access_back(fixture: Fi
     let record = image_accessed("late", 10, 50);
     fixture.add(&record)?;
     fixture.hit("late", at(40))?;
-    fixture.has(&CachedImage { hits: 1, ..record.clone() })?;
+    fixture.has(&record.clone().with_hits(1))?;
     fixture.hits(&[("late", at(60)), ("late", at(55))])?;
-    fixture.has(&CachedImage { hits: 3, last_accessed: at(60), ..record })
+    fixture.has(&record.with_hits(3).with_last_accessed(at(60)))
 }
 
 pub(super) fn hits_go_on_from_what_a_record_came_with(fixture: Fixture) -> Verdict {
-    fixture.add(&CachedImage { hits: 41, ..image("moved", 10) })?;
+    fixture.add(&image("moved", 10).with_hits(41))?;
     fixture.hit("moved", at(1))?;
     equal("hits", &fixture.hit_count("moved")?, &42)
 }

@@ -15,7 +15,7 @@ fn kept_apart(fixture: &Fixture, ids: &[&str]) -> Verdict {
     equal("the list", &fixture.list_in_pages_of(1)?, &records)?;
     for (record, seconds) in records.iter_mut().zip(1..) {
         fixture.hit(record.image_id.as_str(), at(seconds))?;
-        *record = CachedImage { hits: 1, last_accessed: at(seconds), ..record.clone() };
+        *record = record.clone().with_hits(1).with_last_accessed(at(seconds));
     }
     equal("the list after a hit each", &fixture.list()?, &records)?;
     for record in &records {

@@ -11,24 +11,17 @@ const START: Duration = Duration::new(1_700_000_000, 123_457_000);
 
 /// A record with this size, without hits and checksum.
 pub(super) fn image(name: &str, size: u64) -> CachedImage {
-    CachedImage {
-        image_id: id(name),
-        size,
-        hits: 0,
-        last_accessed: at(0),
-        last_modified: at(-60),
-        checksum: None,
-    }
+    CachedImage::new(id(name), size, at(-60)).with_last_accessed(at(0))
 }
 
 /// The same, last accessed this many seconds after the suite's start.
 pub(super) fn image_accessed(name: &str, size: u64, seconds: i64) -> CachedImage {
-    CachedImage { last_accessed: at(seconds), ..image(name, size) }
+    image(name, size).with_last_accessed(at(seconds))
 }
 
 /// A record with an MD5 of one repeated digit.
 pub(super) fn image_with_md5(name: &str, size: u64, digit: char) -> CachedImage {
-    CachedImage { checksum: Some(checksum(ChecksumAlgorithm::Md5, digit)), ..image(name, size) }
+    image(name, size).with_checksum(Some(checksum(ChecksumAlgorithm::Md5, digit)))
 }
 
 /// A checksum of one repeated digit.

@@ -79,10 +79,7 @@ pub(super) fn images_accessed_at_the_same_time_go_by_their_ids(fixture: Fixture)
         fixture.add(&image_accessed(name, 10, 5))?;
     }
     // A difference of one microsecond is sufficient.
-    let earlier = CachedImage {
-        last_accessed: at(5) - Duration::from_micros(1),
-        ..image_accessed("z", 10, 0)
-    };
+    let earlier = image_accessed("z", 10, 0).with_last_accessed(at(5) - Duration::from_micros(1));
     fixture.add(&earlier)?;
     evicted(&fixture, u64::MAX, &[], MANY, &["z", "B", "a", "aa", "b", "ä"])?;
     evicted(&fixture, 30, &[], MANY, &["z", "B", "a"])

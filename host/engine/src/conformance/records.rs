@@ -3,7 +3,7 @@
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, checksum, image, image_accessed, image_with_md5};
-use image_cache_model::{CacheSize, CachedImage, ChecksumAlgorithm};
+use image_cache_model::{CacheSize, ChecksumAlgorithm};
 use std::time::Duration;
 
 pub(super) fn empty_records_hold_nothing(fixture: Fixture) -> Verdict {
@@ -29,7 +29,7 @@ pub(super) fn a_record_is_found_as_it_was_written(fixture: Fixture) -> Verdict {
 
 pub(super) fn a_record_is_listed_as_it_is_found(fixture: Fixture) -> Verdict {
     let records = [
-        CachedImage { hits: 3, ..image("alpine", 1) },
+        image("alpine", 1).with_hits(3),
         image_with_md5("bookworm", 2, 'b'),
         image_accessed("centos", 3, 99),
     ];
@@ -40,7 +40,7 @@ pub(super) fn a_record_is_listed_as_it_is_found(fixture: Fixture) -> Verdict {
 
 pub(super) fn a_record_may_come_with_hits(fixture: Fixture) -> Verdict {
     for hits in [1, 7, u64::from(u32::MAX) + 2] {
-        let record = CachedImage { hits, ..image("popular", 10) };
+        let record = image("popular", 10).with_hits(hits);
         fixture.add(&record)?;
         fixture.has(&record)?;
     }
@@ -50,14 +50,12 @@ pub(super) fn a_record_may_come_with_hits(fixture: Fixture) -> Verdict {
 pub(super) fn a_record_replaces_the_one_before(fixture: Fixture) -> Verdict {
     let before = image_with_md5("rolling", 10, 'c');
     fixture.add(&before)?;
-    let after = CachedImage {
-        size: 25,
-        hits: 4,
-        last_accessed: at(-30),
-        last_modified: at(-20),
-        checksum: Some(checksum(ChecksumAlgorithm::Md5, 'd')),
-        ..before
-    };
+    let after = before
+        .with_size(25)
+        .with_hits(4)
+        .with_last_accessed(at(-30))
+        .with_last_modified(at(-20))
+        .with_checksum(Some(checksum(ChecksumAlgorithm::Md5, 'd')));
     fixture.add(&after)?;
     fixture.has(&after)?;
     equal("the list", &fixture.list()?, &vec![after])
@@ -73,7 +71,7 @@ pub(super) fn hits_are_replaced_with_the_record(fixture: Fixture) -> Verdict {
 }
 
 pub(super) fn a_record_written_twice_is_one_record(fixture: Fixture) -> Verdict {
-    let record = CachedImage { hits: 2, ..image_with_md5("same", 10, 'e') };
+    let record = image_with_md5("same", 10, 'e').with_hits(2);
     fixture.add(&record)?;
     fixture.record(&record, None)?;
     equal("the list", &fixture.list()?, &vec![record])?;
@@ -84,16 +82,14 @@ pub(super) fn times_are_exact_to_the_microsecond(fixture: Fixture) -> Verdict {
     for micros in [0, 1, 2, 499_999, 500_000, 999_998, 999_999] {
         let fraction = Duration::from_micros(micros);
         let whole = Duration::from_nanos(123_457_000);
-        let record = CachedImage {
-            last_accessed: at(5) - whole + fraction,
-            last_modified: at(-5) - whole + fraction,
-            ..image(&format!("image-{micros}"), 10)
-        };
+        let record = image(&format!("image-{micros}"), 10)
+            .with_last_accessed(at(5) - whole + fraction)
+            .with_last_modified(at(-5) - whole + fraction);
         fixture.add(&record)?;
         fixture.has(&record)?;
         let hit = at(6) - whole + fraction;
         fixture.hit(record.image_id.as_str(), hit)?;
-        fixture.has(&CachedImage { hits: 1, last_accessed: hit, ..record })?;
+        fixture.has(&record.with_hits(1).with_last_accessed(hit))?;
     }
     Ok(())
 }
@@ -101,10 +97,8 @@ pub(super) fn times_are_exact_to_the_microsecond(fixture: Fixture) -> Verdict {
 pub(super) fn every_kind_of_checksum_is_kept(fixture: Fixture) -> Verdict {
     for algorithm in [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha512]
     {
-        let record = CachedImage {
-            checksum: Some(checksum(algorithm, '9')),
-            ..image(&format!("{algorithm:?}"), 10)
-        };
+        let record =
+            image(&format!("{algorithm:?}"), 10).with_checksum(Some(checksum(algorithm, '9')));
         fixture.add(&record)?;
         fixture.has(&record)?;
     }
@@ -136,7 +130,7 @@ pub(super) fn a_record_of_a_file_that_is_not_published_yet_is_found_afterwards(
     unpublished.publish()?;
     fixture.has(&record)?;
     fixture.hit("fresh", at(9))?;
-    fixture.has(&CachedImage { hits: 1, last_accessed: at(9), ..record })
+    fixture.has(&record.with_hits(1).with_last_accessed(at(9)))
 }
 
 pub(super) fn a_publication_that_failed_can_be_forgotten(fixture: Fixture) -> Verdict {

@@ -4,11 +4,11 @@ use super::calls::names;
 use super::failure::{Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image, image_with_md5};
-use image_cache_model::{CacheSize, CachedImage};
+use image_cache_model::CacheSize;
 
 pub(super) fn a_restart_keeps_every_record(fixture: Fixture) -> Verdict {
     let records = [
-        CachedImage { hits: 12, ..image("a", 1) },
+        image("a", 1).with_hits(12),
         image_with_md5("b", 1 << 32, 'b'),
         image("c", 0),
         image("зображення", 7),
@@ -27,10 +27,10 @@ pub(super) fn hits_survive_a_restart(fixture: Fixture) -> Verdict {
     fixture.add(&record)?;
     fixture.hits(&[("read", at(1)), ("read", at(2))])?;
     let fixture = fixture.restart()?;
-    fixture.has(&CachedImage { hits: 2, last_accessed: at(2), ..record.clone() })?;
+    fixture.has(&record.clone().with_hits(2).with_last_accessed(at(2)))?;
     fixture.hit("read", at(3))?;
     let fixture = fixture.restart()?;
-    fixture.has(&CachedImage { hits: 3, last_accessed: at(3), ..record })
+    fixture.has(&record.with_hits(3).with_last_accessed(at(3)))
 }
 
 pub(super) fn what_was_forgotten_stays_forgotten_after_a_restart(fixture: Fixture) -> Verdict {

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Verdict, equal};
 use super::fixture::Fixture;
 use super::images::{at, image};
-use image_cache_model::{CacheSize, CachedImage};
+use image_cache_model::CacheSize;
 
 /// Hits that each instance counts when both count at the same time.
 const HITS_EACH: i64 = 200;
@@ -30,7 +30,7 @@ pub(super) fn two_instances_see_each_others_hits(fixture: Fixture) -> Verdict {
     theirs.hit("read", at(2))?;
     ours.hit("read", at(3))?;
     for instance in [ours, theirs] {
-        instance.has(&CachedImage { hits: 3, last_accessed: at(3), ..record.clone() })?;
+        instance.has(&record.clone().with_hits(3).with_last_accessed(at(3)))?;
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ pub(super) fn an_instance_sees_what_another_replaced(fixture: Fixture) -> Verdic
     theirs.add(&record)?;
     ours.has(&record)?;
     ours.hit("renewed", at(3))?;
-    theirs.has(&CachedImage { hits: 1, last_accessed: at(3), ..record })
+    theirs.has(&record.with_hits(1).with_last_accessed(at(3)))
 }
 
 pub(super) fn hits_of_two_instances_at_the_same_time_all_count(fixture: Fixture) -> Verdict {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The calls of one export, or the loads of the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CallTimes {
     /// How many there were.
     pub count: u64,
@@ -49,6 +50,7 @@ impl CallTimes {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Measured {
     /// Times by the name of the export in the interface; `load` is everything from the file to a configured
     /// driver.

@@ -77,7 +77,7 @@ pub(super) fn sizes_up_to_2_to_the_53_are_exact(fixture: Fixture) -> Verdict {
 fn place_largest(fixture: &Fixture, record: &CachedImage) -> Verdict<u64> {
     let mut size = record.size;
     while size > 0 {
-        if fixture.place(&CachedImage { size, ..record.clone() }).is_ok() {
+        if fixture.place(&record.clone().with_size(size)).is_ok() {
             return Ok(size);
         }
         size /= 2;

@@ -26,7 +26,7 @@ fn with_two_instances(
 
 /// All calls of a fetch that fills the cache.
 fn fetch(fixture: &Fixture, name: &str, size: u64) -> Verdict {
-    let requester = Requester { tenant: "a".parse().ok(), ..Requester::default() };
+    let requester = Requester::default().with_tenant("a".parse().ok());
     fixture.admit(name, None, at(1), &requester)?;
     fixture.admit(name, Some(size), at(1), &requester)?;
     fixture.add(&image(name, size))?;

@@ -69,9 +69,8 @@ pub(super) fn no_more_victims_are_named_than_are_needed(fixture: Fixture) -> Ver
 
 /// No policy has a reason for this: if all images were named, the cache would be emptied although no room is needed.
 pub(super) fn what_was_used_just_now_goes_only_where_bytes_are_needed(fixture: Fixture) -> Verdict {
-    let just_now = |n: u32| CachedImage {
-        last_modified: at(999),
-        ..image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, 999)
+    let just_now = |n: u32| {
+        image_accessed(&format!("image-{n:02}"), u64::from(n) * 10, 999).with_last_modified(at(999))
     };
     fixture.add_all(&(1..=10).map(just_now).collect::<Vec<_>>())?;
     equal("victims for 0 bytes", &fixture.victims(0, &[], MANY)?, &Vec::new())
@@ -117,7 +116,7 @@ pub(super) fn pinned_images_are_never_victims(fixture: Fixture) -> Verdict {
     let images = with_ten(&fixture)?;
     let pinned = ["image-02", "image-09", "not-cached"];
     for name in pinned {
-        let pin = Pin { name: "operator".into(), until: None };
+        let pin = Pin::new("operator", None);
         let added = fixture.directory.pin(&id(name), pin);
         added.map_err(|error| cannot("pin", &fixture.directory.path().join(name), &error))?;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 /// The drivers that are part of the host. The feature `policies` adds those that differ only in their policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BuiltIn {
     /// Records in an SQLite database; evicts in the order of LRU.
     Sqlite,

@@ -8,10 +8,11 @@ mod entry;
 mod in_memory;
 mod storage;
 
-use super::error::causes;
+use super::causes::causes;
+use super::load_error::LoadFault;
 use crate::engine::{self, Traps};
 use entry::ENTRY_SUFFIX;
-use image_cache_model::CompiledDrivers;
+use image_cache_model::{CompiledDrivers, printable};
 use image_cache_store::Dir;
 use image_cache_store::sync::lock;
 use sha2::{Digest, Sha256};
@@ -102,7 +103,7 @@ impl CompileCache {
         traps: Traps,
         bytes: &[u8],
         digest: &[u8; 32],
-    ) -> Result<Compiled, String> {
+    ) -> Result<Compiled, LoadFault> {
         let started = Instant::now();
         let slot = in_memory::slot((*digest, traps));
         // If another thread compiles the same component, this waits for its code.
@@ -122,7 +123,7 @@ impl CompileCache {
         engine: &Engine,
         bytes: &[u8],
         digest: &[u8; 32],
-    ) -> Result<Compiled, String> {
+    ) -> Result<Compiled, LoadFault> {
         let started = Instant::now();
         let name = entry_name(engine, digest);
         let directory = self.open();
@@ -166,7 +167,7 @@ impl CompileCache {
 }
 
 /// Compiles a component of another author: if the compiler panics, the process must continue.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadFault> {
     engine::validate(bytes).map_err(|e| does_not_compile(&e))?;
     // A partial result is dropped; the engine registers a component only when it is complete.
     match catch_unwind(AssertUnwindSafe(|| Component::from_binary(engine, bytes))) {
@@ -230,8 +231,8 @@ fn load(engine: &Engine, directory: &Dir, name: &str) -> Option<Component> {
     }
 }
 
-fn does_not_compile(why: &str) -> String {
-    format!("it does not compile: {}", image_cache_model::printable(why, 2000))
+fn does_not_compile(why: &str) -> LoadFault {
+    LoadFault::DoesNotCompile { reason: printable(why, 2000) }
 }
 
 #[cfg(test)]

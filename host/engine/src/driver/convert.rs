@@ -1,5 +1,6 @@
 //! Converts values for a guest, and checks each value that it returns: a guest's results are untrusted input.
 
+use super::error::ConfigurationRefusal;
 use crate::bindings::exports::image_cache::driver::driver as wit;
 use crate::bindings::image_cache::driver::types;
 use image_cache_model::{
@@ -87,15 +88,15 @@ pub(super) fn description(
 }
 
 /// Why a driver rejects its configuration.
-pub(super) fn configuration_error(error: wit::ConfigurationError) -> String {
+pub(super) fn configuration_error(error: wit::ConfigurationError) -> ConfigurationRefusal {
     match error {
         wit::ConfigurationError::Unsupported(text) => {
-            format!("the cache's file system cannot serve it: {}", reason(&text))
+            ConfigurationRefusal::Unsupported(reason(&text))
         }
         wit::ConfigurationError::InvalidOption(text) => {
-            format!("one of its options is invalid: {}", reason(&text))
+            ConfigurationRefusal::InvalidOption(reason(&text))
         }
-        wit::ConfigurationError::Other(text) => reason(&text),
+        wit::ConfigurationError::Other(text) => ConfigurationRefusal::Other(reason(&text)),
     }
 }
 
@@ -195,14 +196,14 @@ pub(super) fn leftovers(
 }
 
 fn record(image: types::CachedImage) -> Result<CachedImage, ContractViolation> {
-    Ok(CachedImage {
-        image_id: image_id(&image.image_id)?,
-        size: number("size", image.size)?,
-        hits: number("hits", image.hits)?,
-        last_accessed: system_time(image.last_accessed),
-        last_modified: system_time(image.last_modified),
-        checksum: image.checksum.map(checksum).transpose()?,
-    })
+    Ok(CachedImage::new(
+        image_id(&image.image_id)?,
+        number("size", image.size)?,
+        system_time(image.last_modified),
+    )
+    .with_hits(number("hits", image.hits)?)
+    .with_last_accessed(system_time(image.last_accessed))
+    .with_checksum(image.checksum.map(checksum).transpose()?))
 }
 
 fn checksum(sum: types::Checksum) -> Result<Checksum, ContractViolation> {

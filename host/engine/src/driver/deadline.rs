@@ -151,7 +151,8 @@ mod tests {
     use super::*;
 
     fn clock(guest: Duration, call: Duration) -> CallClock {
-        let limits = Limits { guest_time: guest, call_time: call, ..Limits::default() };
+        let mut limits = Limits::default();
+        (limits.guest_time, limits.call_time) = (guest, call);
         let mut clock = CallClock::new(limits, Deadline::default());
         clock.start(None);
         clock

@@ -1,6 +1,7 @@
 //! Specifies a driver: its configured name, component, grants, options and limits, and the cache on which it works.
 
 use super::built_in::BuiltIn;
+use super::load_error::LoadFault;
 use crate::capability::capacity::CacheLimits;
 use crate::capability::simulated_images::SimulatedImages;
 use crate::engine::Traps;
@@ -51,19 +52,19 @@ const BUILT_IN_TIME: Duration = Duration::from_secs(30);
 
 impl DriverSpec {
     /// Checks that the driver reports the name that its manifest, if it has one, names.
-    pub fn check_name(&self, own: &str) -> Result<(), String> {
+    pub fn check_name(&self, own: &str) -> Result<(), LoadFault> {
         match &self.manifest {
-            Some(DriverManifest { name, .. }) if name != own => Err(format!(
-                "its manifest (driver.toml) names {name:?}, but the driver itself reports the name {own:?}"
-            )),
+            Some(DriverManifest { name, .. }) if name != own => {
+                Err(LoadFault::OtherName { manifest: name.clone(), reported: own.to_owned() })
+            }
             _ => Ok(()),
         }
     }
 
     /// A built-in driver, with the options and limits of its table if there is one.
     pub fn built_in(built_in: BuiltIn, config: &Config, storage: Storage) -> Self {
-        let table = config.drivers.get(built_in.name()).cloned().unwrap_or_default();
-        let mut limits = table.limits;
+        let mut driver = config.drivers.get(built_in.name()).cloned().unwrap_or_default();
+        let limits = &mut driver.limits;
         let default = Limits::default();
         if limits.call_time == default.call_time {
             limits.call_time = BUILT_IN_TIME;
@@ -71,10 +72,11 @@ impl DriverSpec {
         if limits.guest_time == default.guest_time {
             limits.guest_time = limits.call_time;
         }
+        driver.grants = built_in.grants();
         DriverSpec {
             name: built_in.name().into(),
             built_in: Some(built_in),
-            config: DriverConfig { grants: built_in.grants(), limits, ..table },
+            config: driver,
             storage,
             manifest: None,
             digest: None,
@@ -87,16 +89,14 @@ impl DriverSpec {
 }
 
 /// The driver of this name: one of `[drivers.NAME]`, a built-in one, or a file.
-pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec, String> {
+pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec, LoadFault> {
     let has_component =
         config.drivers.get(name).is_some_and(|driver| !driver.component.as_os_str().is_empty());
     if !has_component && let Some(built_in) = BuiltIn::named(name) {
         return Ok(DriverSpec::built_in(built_in, config, storage));
     }
     if !has_component && POLICY_DRIVERS.contains(&name) {
-        return Err(format!(
-            "this program was built without the driver {name}: build it with the feature `policies`, or name a component in [drivers.{name}]"
-        ));
+        return Err(LoadFault::PolicyNotBuiltIn { driver: name.into() });
     }
     let is_path = name.contains('/') || name.ends_with(".wasm");
     // A file that is named as a driver gets no grants: they are set in `[drivers.NAME]`.
@@ -117,16 +117,10 @@ pub fn find(name: &str, config: &Config, storage: Storage) -> Result<DriverSpec,
         });
     }
     if name.eq_ignore_ascii_case("centralized_db") {
-        return Err("Glance's centralized_db keeps its records in Glance's own database server, which only Glance can use; \
-                    set image_cache_driver to sqlite or xattr"
-            .into());
+        return Err(LoadFault::CentralizedDb);
     }
     let configured = config.drivers.keys().map(String::as_str);
     let mut known: Vec<&str> = BuiltIn::ALL.iter().map(|built_in| built_in.name()).collect();
     known.extend(configured.filter(|name| BuiltIn::named(name).is_none()));
-    let known: Vec<String> = known.into_iter().map(|name| format!("{name:?}")).collect();
-    Err(format!(
-        "no driver has this name; known are {}, and a path to a component (with a '/' in it, or ending in .wasm)",
-        known.join(", ")
-    ))
+    Err(LoadFault::UnknownDriver { known: known.into_iter().map(str::to_owned).collect() })
 }

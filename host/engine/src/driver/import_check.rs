@@ -1,28 +1,16 @@
 //! A component's imports and exports, read from its bytes and compared with its grants before anything is compiled.
 
+use super::component_fault::{ComponentFault, not_a_component};
+use super::interfaces::{MAJOR, MAX_NAMES, TRANSACTIONS, WASI_PACKAGES, WITHOUT_GRANT, own_grants};
+use super::load_error::LoadFault;
 use image_cache_model::{DriverManifest, Grant, InvalidManifest, printable};
 use std::collections::BTreeSet;
 use wasmparser::{Parser, Payload};
 
-/// The package of the interface, and the one major version of it that the host supports.
-const PACKAGE: &str = "image-cache:driver";
-const MAJOR: &str = "1";
-
-/// The interfaces that a driver may import without a grant.
-const WITHOUT_GRANT: [&str; 6] = ["types", "requests", "log", "capacity", "pins", "metrics"];
-
-/// The interface that a driver may import with the grant of another one.
-const TRANSACTIONS: &str = "transactions";
-
-/// The packages of WASI 0.2 that a grant of `wasi` links, all of them over an empty context.
-const WASI_PACKAGES: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-
 /// Whether this build has WASI: the feature brings wasmtime-wasi and tokio, which few programs need.
 const HAS_WASI: bool = cfg!(feature = "wasi");
 
-/// Maximum number of imported and exported names, and maximum length that is shown in full: typical drivers need a tenth.
-const MAX_NAMES: usize = 1000;
+/// Maximum length of a name that is shown in full.
 const MAX_NAME_BYTES: usize = 200;
 
 /// The imported and exported names of a component, printable and shortened: nothing has checked them yet.
@@ -39,14 +27,14 @@ const MANIFEST_SECTION: &str = "image-cache:driver.toml";
 
 impl ComponentNames {
     /// Reads the names; nested components do not count. The error states what the bytes are instead.
-    pub fn read(bytes: &[u8]) -> Result<ComponentNames, String> {
+    pub fn read(bytes: &[u8]) -> Result<ComponentNames, ComponentFault> {
         if let Some(fault) = not_a_component(bytes) {
-            return Err(fault.into());
+            return Err(fault);
         }
         let mut names = ComponentNames::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {
-            let broken = |e| format!("it is a broken component: {e}; build it again");
+            let broken = |e: wasmparser::BinaryReaderError| ComponentFault::Broken(e.to_string());
             match payload.map_err(broken)? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
@@ -64,7 +52,7 @@ impl ComponentNames {
                     if depth == 0 && section.name() == MANIFEST_SECTION =>
                 {
                     if names.manifest.is_some() {
-                        return Err("it carries two manifests; build it again".into());
+                        return Err(ComponentFault::TwoManifests);
                     }
                     let text = String::from_utf8_lossy(section.data());
                     names.manifest = DriverManifest::read(&text);
@@ -81,7 +69,7 @@ impl ComponentNames {
     }
 
     /// Every reason why a component with these names cannot be the driver `driver` under `grants`.
-    pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<String> {
+    pub fn faults(&self, driver: &str, grants: &BTreeSet<Grant>) -> Vec<LoadFault> {
         self.faults_in_build(HAS_WASI, driver, grants)
     }
 
@@ -90,8 +78,8 @@ impl ComponentNames {
         has_wasi: bool,
         driver: &str,
         grants: &BTreeSet<Grant>,
-    ) -> Vec<String> {
-        let (mut faults, mut wanted, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());
+    ) -> Vec<LoadFault> {
+        let (mut faults, mut missing, mut imports) = (Vec::new(), BTreeSet::new(), Vec::new());
         for import in &self.imports {
             match needed_grant(import) {
                 Ok(None) => {}
@@ -99,14 +87,15 @@ impl ComponentNames {
                 Ok(Some(Grant::Wasi)) if !has_wasi => {}
                 Ok(Some(grant)) if grants.contains(&grant) => {}
                 Ok(Some(grant)) => {
-                    wanted.insert(grant);
-                    refused.push(import.as_str());
+                    missing.insert(grant);
+                    imports.push(import.clone());
                 }
                 Err(fault) => faults.push(fault),
             }
         }
-        if !wanted.is_empty() {
-            faults.insert(0, ungranted(driver, &refused, grants, &wanted));
+        if !missing.is_empty() {
+            let (driver, granted) = (driver.to_owned(), grants.clone());
+            faults.insert(0, LoadFault::NotGranted { driver, imports, granted, missing });
         }
         faults.extend(self.missing_wasi().filter(|_| !has_wasi));
         faults.extend(self.export_fault());
@@ -115,140 +104,66 @@ impl ComponentNames {
     }
 
     /// Why a build without WASI cannot load it, if it imports WASI.
-    fn missing_wasi(&self) -> Option<String> {
-        let needs_wasi = |import: &&String| needed_grant(import) == Ok(Some(Grant::Wasi));
-        let import = self.imports.iter().find(needs_wasi)?;
-        Some(format!(
-            "it imports {import}, which needs the grant \"wasi\", and this program was built without it: \
-             build the program with the feature `wasi` of the package image-cache, or the driver without WASI"
-        ))
+    fn missing_wasi(&self) -> Option<LoadFault> {
+        let needs_wasi = |import: &&String| matches!(needed_grant(import), Ok(Some(Grant::Wasi)));
+        let import = self.imports.iter().find(needs_wasi)?.clone();
+        Some(LoadFault::WasiNotBuiltIn { import })
     }
 
     /// A manifest that is broken, or that does not name what the component imports.
-    fn manifest_fault(&self) -> Option<String> {
+    fn manifest_fault(&self) -> Option<LoadFault> {
         let manifest = match self.manifest.as_ref()? {
             Ok(manifest) => manifest,
-            Err(error) => return Some(format!("its manifest (driver.toml) is broken: {error}")),
+            Err(error) => return Some(LoadFault::InvalidManifest(error.clone())),
         };
         let needed = self.needed_grants();
-        let hidden = needed.iter().find(|grant| !manifest.grants.contains(grant))?;
-        Some(format!(
-            "its manifest (driver.toml) does not name the grant {hidden}, which it imports"
-        ))
+        let grant = *needed.iter().find(|grant| !manifest.grants.contains(grant))?;
+        Some(LoadFault::GrantNotInManifest { grant })
     }
 
-    fn export_fault(&self) -> Option<String> {
+    fn export_fault(&self) -> Option<LoadFault> {
         let own = self.exports.iter().map(|export| split_version(export));
         let mut versions = own.filter(|(name, _)| *name == "image-cache:driver/driver");
         match versions.next() {
             Some((_, version)) if is_supported_version(version) => None,
-            Some((_, version)) => Some(format!(
-                "it exports {PACKAGE}/driver@{version}, another major version: the host speaks {MAJOR}.x; \
-                 build it against the interface of this release"
-            )),
-            None => Some(format!(
-                "it is a component of another world: it does not export {PACKAGE}/driver@{MAJOR}.x{}",
-                listed(" but ", &self.exports)
-            )),
+            Some((_, version)) => Some(LoadFault::ContractVersion { found: version.to_owned() }),
+            None => Some(LoadFault::NotADriver { exports: self.exports.clone() }),
         }
     }
 }
 
-fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), String> {
+fn add_name(names: &mut Vec<String>, name: &str) -> Result<(), ComponentFault> {
     if names.len() == MAX_NAMES {
-        return Err(format!(
-            "it imports or exports more than {MAX_NAMES} names, which no driver needs; build it again"
-        ));
+        return Err(ComponentFault::TooManyNames);
     }
     names.push(printable(name, MAX_NAME_BYTES));
     Ok(())
 }
 
-/// What the bytes are, if they are not a component.
-fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
-    let fault = if bytes.is_empty() {
-        "the file is empty"
-    } else if Parser::is_component(bytes) {
-        return None;
-    } else if Parser::is_core_wasm(bytes) {
-        "it is a core WebAssembly module, not a component: turn it into one with `wasm-tools component new`"
-    } else if bytes.starts_with(b"\0asm") {
-        "it is WebAssembly of another version, or truncated; build it again"
-    } else if bytes.starts_with(b"\x7fELF") {
-        "it is a native program or compiled code, not a WebAssembly component"
-    } else if std::str::from_utf8(&bytes[..bytes.len().min(512)]).is_ok_and(|t| !t.contains('\0')) {
-        "it is text, not a WebAssembly component"
-    } else {
-        "it is no WebAssembly"
-    };
-    Some(fault)
-}
-
-/// The grants that each stand for one interface of our package, which has the grant's name.
-fn own_grants() -> impl Iterator<Item = Grant> {
-    Grant::ALL.into_iter().filter(|grant| *grant != Grant::Wasi)
-}
-
-/// The interfaces of our package that a driver may import, as a list in words.
-fn own_interfaces() -> String {
-    let mut names: Vec<&str> =
-        WITHOUT_GRANT.into_iter().chain(own_grants().map(Grant::name)).collect();
-    names.push(TRANSACTIONS);
-    let last = names.pop().unwrap_or_default();
-    format!("{} and {last}", names.join(", "))
-}
-
 /// Which grant an import needs; an error if no grant covers it.
-fn needed_grant(import: &str) -> Result<Option<Grant>, String> {
+fn needed_grant(import: &str) -> Result<Option<Grant>, LoadFault> {
+    let named = || import.to_owned();
     if let Some((name, version)) = import.strip_prefix("image-cache:driver/").map(split_version) {
         let grant = match name {
             TRANSACTIONS => Some(Grant::Sql),
             _ => own_grants().find(|grant| grant.name() == name),
         };
         if grant.is_none() && !WITHOUT_GRANT.contains(&name) {
-            return Err(format!(
-                "it imports {import}, which this host does not have: of {PACKAGE}@{MAJOR}.x it has {}; \
-                 update the host, or build the driver for it",
-                own_interfaces()
-            ));
+            return Err(LoadFault::UnknownInterface { import: named() });
         }
         if !is_supported_version(version) {
-            return Err(format!(
-                "it imports {import}, a version that the host does not speak ({PACKAGE}@{MAJOR}.x); \
-                 build it against the interface of this release"
-            ));
+            return Err(LoadFault::UnsupportedInterface { import: named() });
         }
         return Ok(grant);
     }
     let package = import.split('/').next().unwrap_or_default();
     if !import.starts_with("wasi:") {
-        return Err(format!(
-            "it imports {import}, which no grant covers; a driver may import {} of {PACKAGE}@{MAJOR}.x",
-            own_interfaces()
-        ));
+        return Err(LoadFault::ForeignImport { import: named() });
     }
     if WASI_PACKAGES.contains(&package) && split_version(import).1.starts_with("0.2.") {
         return Ok(Some(Grant::Wasi));
     }
-    Err(format!(
-        "it imports {import}, which the grant \"wasi\" does not cover: that is {} at 0.2; build it without",
-        WASI_PACKAGES.join(", ")
-    ))
-}
-
-fn ungranted(
-    driver: &str,
-    imports: &[&str],
-    granted: &BTreeSet<Grant>,
-    wanted: &BTreeSet<Grant>,
-) -> String {
-    let all: Vec<String> = granted.union(wanted).map(|grant| format!("\"{grant}\"")).collect();
-    let place = if driver.contains('/') || driver.ends_with(".wasm") { "NAME" } else { driver };
-    format!(
-        "it imports what it was not granted: {}; if you trust it with that, set `grants = [{}]` in [drivers.{place}]",
-        imports.join(", "),
-        all.join(", ")
-    )
+    Err(LoadFault::UncoveredWasi { import: named() })
 }
 
 fn split_version(name: &str) -> (&str, &str) {
@@ -265,14 +180,6 @@ fn is_supported_version(version: &str) -> bool {
         && number(parts.next())
         && number(parts.next())
         && parts.next().is_none()
-}
-
-fn listed(before: &str, names: &[String]) -> String {
-    if names.is_empty() {
-        return " nor anything else".into();
-    }
-    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
-    format!("{before}{}{}", shown.join(", "), if names.len() > 5 { ", …" } else { "" })
 }
 
 #[cfg(test)]
@@ -301,13 +208,15 @@ mod tests {
         for grants in [BTreeSet::new(), BTreeSet::from([Grant::Wasi])] {
             let faults = names.faults_in_build(false, "mine", &grants);
             let [fault] = faults.as_slice() else { panic!("{faults:?}") };
-            assert!(
-                fault.contains("wasi:cli/environment@0.2.6") && fault.contains("feature `wasi`")
-            );
-            assert!(!fault.contains("set `grants"), "{fault}");
+            assert_eq!(fault.missing_feature(), Some("wasi"));
+            let text = fault.to_string();
+            assert!(text.contains("wasi:cli/environment@0.2.6") && text.contains("feature `wasi`"));
+            assert!(!text.contains("set `grants"), "{text}");
         }
         let faults = names.faults_in_build(true, "mine", &BTreeSet::new());
-        assert!(faults.len() == 1 && faults[0].contains("set `grants = [\"wasi\"]`"), "{faults:?}");
+        let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+        assert!(fault.to_string().contains("set `grants = [\"wasi\"]`"), "{fault}");
+        assert_eq!(fault.missing_feature(), None);
         assert!(names.faults_in_build(true, "mine", &BTreeSet::from([Grant::Wasi])).is_empty());
     }
 }

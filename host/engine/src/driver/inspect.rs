@@ -5,6 +5,7 @@ use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
 use super::host_state::HostState;
 use super::load::prepare;
+use super::load_error::LoadFault;
 use crate::engine;
 use image_cache_model::{Config, DriverManifest, Grant};
 use image_cache_store::process::Working;
@@ -41,7 +42,7 @@ pub struct Inspection {
     pub compile_cache_fault: Option<String>,
     /// Every reason why it cannot be loaded, with advice; if empty, it can. Whether it accepts its configuration
     /// shows only in a cache.
-    pub faults: Vec<String>,
+    pub faults: Vec<LoadFault>,
 }
 
 /// Inspects the driver `name_or_file` with the configuration `config`. No cache is opened, and the driver is not configured.
@@ -83,7 +84,7 @@ pub fn time_to_compile(name_or_file: &str, config: &Config) -> Option<Duration> 
 }
 
 impl Inspection {
-    fn look(&mut self, name: &str, config: &Config) -> Result<(), String> {
+    fn look(&mut self, name: &str, config: &Config) -> Result<(), LoadFault> {
         let spec = find(name, config, Storage::None)?;
         self.name.clone_from(&spec.name);
         self.source = match spec.built_in {
@@ -101,15 +102,15 @@ impl Inspection {
         if self.faults.is_empty() { self.run(spec, &examined) } else { Ok(()) }
     }
 
-    fn run(&mut self, spec: DriverSpec, examined: &ExaminedComponent) -> Result<(), String> {
+    fn run(&mut self, spec: DriverSpec, examined: &ExaminedComponent) -> Result<(), LoadFault> {
         let started = Instant::now();
         let (template, compiled) = prepare(spec, examined)?;
         self.compile_time = started.elapsed();
         self.from_compile_cache = compiled.origin != CodeOrigin::Compiler;
         self.compile_cache_fault = compiled.cache_fault;
         let instance = template.instantiate(HostState::new(&template.spec), None);
-        let mut instance = instance.map_err(|failed| failed.error.to_string())?;
-        let description = instance.describe().map_err(|error| error.to_string())?;
+        let mut instance = instance.map_err(|failed| failed.error)?;
+        let description = instance.describe()?;
         template.spec.check_name(&description.0)?;
         self.description = Some(description);
         Ok(())

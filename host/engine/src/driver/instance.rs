@@ -1,13 +1,16 @@
 //! One instance of a driver: instantiated, configured, called within its limits, and dropped after a trap.
 
 use super::backtrace::{self, DebugInfo};
+use super::causes::causes;
 use super::convert;
 use super::deadline::DeadlineExceeded;
 use super::driver_spec::{DriverSpec, Storage};
-use super::error::{CallError, DriverError, causes};
+use super::error::{CallError, CallFailure, DriverError};
 use super::exports::{ExportIndices, Exports};
 use super::host_state::HostState;
 use super::host_state::imports::link;
+use super::load_error::LoadFault;
+use super::memory_limiter::LimitExceeded;
 use crate::bindings::exports::image_cache::driver::driver::ConfigurationError;
 use crate::capability::{no_images, wasi};
 use crate::engine::RunningCall;
@@ -16,13 +19,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 /// Maximum memory of the host for the strings and lists that a guest passes in one call, in bytes.
 const MAX_PASSED: usize = 16 << 20;
 
 /// Maximum number of a guest's component-model handles.
 const MAX_HANDLES: usize = 1000;
+
+/// Words of wasmtime's messages about the two limits above: it has no type for them. Without these words such a failure counts as a
+/// trap, which has the same consequences.
+const WASMTIME_LIMITS: [&str; 2] =
+    ["fuel allocated for hostcalls has been exhausted", "handle limit exceeded"];
 
 /// A driver's linked component, from which instances are created.
 pub(super) struct InstanceTemplate {
@@ -37,8 +45,7 @@ pub(super) struct InstanceTemplate {
 
 /// An instance of a driver, in a wasmtime store of its own.
 ///
-/// [`InstanceTemplate`] creates it. After a call that returned [`CallError::Failed`] it must not be called again: convert it
-/// into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
+/// [`InstanceTemplate`] creates it. After a call that failed it must not be called again: convert it into its [state](Self::into_state), from which the next instance is created. Dropping it also closes the driver's database.
 pub(super) struct Instance {
     store: Store<HostState>,
     exports: Exports,
@@ -54,9 +61,8 @@ pub(super) struct FailedStart {
 
 impl InstanceTemplate {
     /// Links a component with its granted interfaces, and nothing else.
-    pub fn new(component: &Arc<Component>, spec: DriverSpec) -> Result<Self, String> {
-        let unlinkable =
-            |error: wasmtime::Error| format!("it cannot be linked: {}", causes(&error));
+    pub fn new(component: &Arc<Component>, spec: DriverSpec) -> Result<Self, LoadFault> {
+        let unlinkable = |error: wasmtime::Error| LoadFault::DoesNotLink { reason: causes(&error) };
         let mut linker = Linker::new(component.engine());
         let component_type = component.component_type();
         let imports = |interface: &str| {
@@ -110,9 +116,8 @@ impl InstanceTemplate {
                 Ok(Instance { store, exports, has_wasi, debug_info })
             }
             Err(error) => {
-                let words =
-                    trap_words("instantiate", &error, store.data(), self.debug_info.as_deref());
-                let error = CallError::Failed(words);
+                let debug_info = self.debug_info.as_deref();
+                let error = failed_call("instantiate", &error, store.data(), debug_info);
                 Err(Box::new(FailedStart { state: store.into_data(), error }))
             }
         }
@@ -149,17 +154,14 @@ impl Instance {
     ) -> Result<R, CallError> {
         let Instance { store, exports, has_wasi, debug_info } = self;
         let result = timed(store, *has_wasi, until, |store| work(exports, store));
-        result.map_err(|trap| {
-            CallError::Failed(trap_words(call, &trap, store.data(), debug_info.as_deref()))
-        })
+        result.map_err(|trap| failed_call(call, &trap, store.data(), debug_info.as_deref()))
     }
 
     /// The driver's name and version.
     pub fn describe(&mut self) -> Result<(String, String), CallError> {
         let describe = |exports: &Exports, store: &mut _| exports.driver().call_describe(store);
         let description = self.call("describe", None, describe)?;
-        convert::description(description)
-            .map_err(|lie| CallError::Failed(format!("describe: {lie}")))
+        convert::description(description).map_err(CallError::InvalidDescription)
     }
 
     fn configure(
@@ -177,10 +179,10 @@ impl Instance {
         let was_busy = self.state().was_busy();
         answer?.map_err(|error| match error {
             ConfigurationError::Other(_) if was_busy => CallError::Refused(DriverError::Busy),
-            error => {
-                let words = convert::configuration_error(error);
-                CallError::Failed(with_failed_statement(words, self.state()))
-            }
+            error => CallError::ConfigurationRefused {
+                refusal: convert::configuration_error(error),
+                statement: self.state().log.failed_statement().map(str::to_owned),
+            },
         })
     }
 
@@ -221,42 +223,38 @@ fn timed<R: Send>(
 }
 
 /// Why a call ended, the guest's last message (the text of its panic, if it has a panic hook), and the functions that ran.
-fn trap_words(
+fn failed_call(
     call: &str,
     error: &wasmtime::Error,
     state: &HostState,
     debug_info: Option<&DebugInfo>,
-) -> String {
-    let mut words = match error.downcast_ref::<DeadlineExceeded>() {
-        Some(exceeded) => format!("{call} was cut short: {exceeded}"),
-        None => format!("{call} failed: {}", cause_words(error, state)),
-    };
-    if let Some(said) = state.log.last_error() {
-        words += &format!("; it said: {said}");
-    }
-    let mut words = with_failed_statement(words, state);
-    if let Some(functions) = backtrace::functions(error, debug_info) {
-        words += &format!("; in {functions}");
-    }
-    words
+) -> CallError {
+    let (kind, cause) = cause_of(error, state);
+    kind(CallFailure {
+        call: call.to_owned(),
+        cause,
+        message: state.log.last_error().map(str::to_owned),
+        statement: state.log.failed_statement().map(str::to_owned),
+        functions: backtrace::functions(error, debug_info),
+    })
 }
 
-/// The words of a failure, and the last SQL statement that failed in the call.
-fn with_failed_statement(words: String, state: &HostState) -> String {
-    match state.log.failed_statement() {
-        Some(statement) => format!("{words}; {statement}"),
-        None => words,
+/// The kind of a failure, and its cause in words. If the number of a component's parts is exceeded, the words name the limit to
+/// raise, because wasmtime's message does not.
+fn cause_of(error: &wasmtime::Error, state: &HostState) -> (fn(CallFailure) -> CallError, String) {
+    if let Some(exceeded) = error.downcast_ref::<DeadlineExceeded>() {
+        return (CallError::TimedOut, exceeded.to_string());
     }
-}
-
-/// The cause; if it is the number of a component's parts, also the limit to raise, because wasmtime's message does not name it.
-fn cause_words(error: &wasmtime::Error, state: &HostState) -> String {
     let words = printable(&error.root_cause().to_string(), 1024);
-    if !words.starts_with("resource limit exceeded") {
-        return words;
+    if words.starts_with("resource limit exceeded") {
+        let most = state.memory.max_parts;
+        let words = format!(
+            "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
+        );
+        return (CallError::LimitReached, words);
     }
-    let most = state.memory.max_parts;
-    format!(
-        "{words}; it may have {most} core instances, memories and tables each: if it is composed of more, raise `limits.instances`"
-    )
+    let is_limit = error.downcast_ref::<LimitExceeded>().is_some()
+        || error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow)
+        || WASMTIME_LIMITS.iter().any(|limit| words.contains(limit));
+    (if is_limit { CallError::LimitReached } else { CallError::Trapped }, words)
 }

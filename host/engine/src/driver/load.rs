@@ -5,9 +5,10 @@ use super::built_in::BuiltIn;
 use super::compile_cache::{CompileCache, Compiled, digest};
 use super::component::{ExaminedComponent, examine};
 use super::driver_spec::{DriverSpec, Storage, find};
-use super::error::{CallError, DriverError, LoadError};
+use super::error::{CallError, DriverError};
 use super::host_state::HostState;
 use super::instance::{FailedStart, Instance, InstanceTemplate};
+use super::load_error::{LoadError, LoadFault};
 use super::loaded_driver::Driver;
 use crate::capability::no_images;
 use crate::capability::simulated_images::SimulatedImages;
@@ -75,7 +76,7 @@ impl Driver {
         spec.digest = Some(examined.digest);
         let (template, compiled) = prepare(spec, &examined).map_err(failed)?;
         compiled.log(name);
-        Driver::begin(template).map_err(|e| failed(e.to_string()))
+        Driver::begin(template).map_err(failed)
     }
 
     /// The built-in sqlite driver in place of one that keeps failing. It is already compiled if
@@ -88,11 +89,11 @@ impl Driver {
         let compiled = compiled_fallback(&spec).as_ref();
         let compiled = compiled.map_err(|fault| failed(fault.clone()))?;
         let template = InstanceTemplate::new(&compiled.component, spec).map_err(failed)?;
-        Driver::begin(template).map_err(|e| failed(e.to_string()))
+        Driver::begin(template).map_err(failed)
     }
 
     /// Calls a first instance for its name, which has no cache yet, claims the database for it, and configures a second one.
-    fn begin(template: InstanceTemplate) -> Result<Driver, CallError> {
+    fn begin(template: InstanceTemplate) -> Result<Driver, LoadFault> {
         let mut state = HostState::new(&template.spec);
         let cache = state.cache.take();
         let asked = template.instantiate(state, None);
@@ -100,16 +101,12 @@ impl Driver {
         let description = asked.describe()?;
         let mut state = asked.into_state();
         state.cache = cache;
-        template.spec.check_name(&description.0).map_err(CallError::Failed)?;
+        template.spec.check_name(&description.0)?;
         claim_database(&template, &description.0, &mut state)?;
         let mut instance = start(&template, state)?;
         let configured = instance.describe()?;
         if configured.0 != description.0 {
-            let words = "describe: it reports another name once it is configured";
-            return Err(CallError::Failed(format!(
-                "{words}: {:?}, before {:?}",
-                configured.0, description.0
-            )));
+            return Err(LoadFault::ChangedName { before: description.0, after: configured.0 });
         }
         Ok(Driver::new(description, template, instance))
     }
@@ -126,11 +123,11 @@ pub fn compile_fallback(config: &Config) {
 }
 
 /// The code of the sqlite driver for this kind of traps, kept in memory until this process ends.
-fn compiled_fallback(spec: &DriverSpec) -> &'static Result<Compiled, String> {
+fn compiled_fallback(spec: &DriverSpec) -> &'static Result<Compiled, LoadFault> {
     #[derive(Default)]
     struct Fallback {
-        signals: OnceLock<Result<Compiled, String>>,
-        checks: OnceLock<Result<Compiled, String>>,
+        signals: OnceLock<Result<Compiled, LoadFault>>,
+        checks: OnceLock<Result<Compiled, LoadFault>>,
     }
     static FALLBACK: PerProcess<Fallback> = PerProcess::new();
     let code = match spec.traps {
@@ -149,7 +146,7 @@ fn claim_database(
     template: &InstanceTemplate,
     own_name: &str,
     state: &mut HostState,
-) -> Result<(), CallError> {
+) -> Result<(), LoadFault> {
     let spec = &template.spec;
     let is_shared_with_glance = spec.built_in == Some(BuiltIn::Sqlite);
     if is_shared_with_glance || !spec.config.grants.contains(&Grant::Sql) {
@@ -158,19 +155,14 @@ fn claim_database(
     let Some(cache) = &mut state.cache else { return Ok(()) };
     let author = spec.manifest.as_ref().map(|manifest| manifest.author.clone());
     let owner = Owner { name: own_name.to_owned(), author };
-    let unknown = |error: io::Error| {
-        CallError::Failed(format!("cannot find out to which driver its database belongs: {error}"))
-    };
+    let unknown = |error: io::Error| LoadFault::DatabaseOwner { source: Arc::new(error) };
     if cache.database.is_foreign(&owner).map_err(unknown)? {
         template.try_configuration()?;
     }
     match cache.database.claim(owner).map_err(unknown)? {
         Claim::Made(aside) => aside.iter().for_each(|aside| warn_of(aside, &spec.name, own_name)),
         Claim::Refused { owner: other, process } => {
-            return Err(CallError::Failed(format!(
-                "its database belongs to the driver {:?}, which process {process} uses now: let that process load its driver again (`serve`: SIGHUP), stop it, or give this driver another name in the configuration",
-                other.name
-            )));
+            return Err(LoadFault::DatabaseInUse { owner: other.name, process });
         }
     }
     Ok(())
@@ -190,17 +182,16 @@ fn warn_of(aside: &SetAside, driver: &str, own_name: &str) {
 }
 
 /// A configured instance; quarantines a corrupt database first if necessary.
-fn start(template: &InstanceTemplate, state: HostState) -> Result<Instance, CallError> {
+fn start(template: &InstanceTemplate, state: HostState) -> Result<Instance, LoadFault> {
     let name = &template.spec.name;
     let FailedStart { mut state, error } = match start_when_not_busy(template, state) {
         Ok(instance) => return Ok(instance),
         Err(failed) => *failed,
     };
-    let CallError::Corrupt(words) = &error else { return Err(error) };
-    let aside = state.quarantine_database().map_err(|e| {
-        CallError::Corrupt(format!(
-            "{words}; it could not be quarantined either: {e}; move it away yourself"
-        ))
+    let CallError::Corrupt(words) = &error else { return Err(error.into()) };
+    let aside = state.quarantine_database().map_err(|error| LoadFault::NotQuarantined {
+        corruption: words.clone(),
+        source: Arc::new(error),
     })?;
     match aside {
         Some(aside) => tracing::warn!(
@@ -210,7 +201,7 @@ fn start(template: &InstanceTemplate, state: HostState) -> Result<Instance, Call
         ),
         None => tracing::warn!(driver = name, "the database was temporarily unreadable: {words}"),
     }
-    template.start(state, None).map_err(|failed| failed.error)
+    template.start(state, None).map_err(|failed| failed.error.into())
 }
 
 /// How long another process's transaction may delay configuring a driver.
@@ -224,7 +215,7 @@ fn start_when_not_busy(
     let until = Instant::now() + BUSY_PATIENCE;
     loop {
         let failed = match template.start(state, None) {
-            Err(failed) if failed.error == CallError::Refused(DriverError::Busy) => failed,
+            Err(failed) if matches!(failed.error, CallError::Refused(DriverError::Busy)) => failed,
             other => return other,
         };
         if Instant::now() > until {
@@ -239,7 +230,7 @@ fn start_when_not_busy(
 pub(super) fn prepare(
     spec: DriverSpec,
     examined: &ExaminedComponent,
-) -> Result<(InstanceTemplate, Compiled), String> {
+) -> Result<(InstanceTemplate, Compiled), LoadFault> {
     let cache = CompileCache::of(&spec.compiled);
     let compiled = cache.compile(spec.traps, &examined.bytes, &examined.digest)?;
     // The built-in drivers have none.

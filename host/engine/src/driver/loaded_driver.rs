@@ -179,14 +179,14 @@ impl Driver {
         let corruption = instance.state().corruption().map(str::to_owned);
         let result = match answer {
             Ok(Ok(returned)) => check(returned)
-                .map_err(|lie| CallError::Failed(format!("{name} broke the contract: {lie}"))),
+                .map_err(|violation| CallError::InvalidResult { call: name.to_owned(), violation }),
             Ok(Err(refusal)) => {
                 let statement = instance.state().log.failed_statement();
                 Err(CallError::refused(refusal.into(), statement))
             }
             Err(failed) => Err(failed),
         };
-        if matches!(result, Err(CallError::Failed(_))) {
+        if result.as_ref().is_err_and(CallError::is_failure) {
             slot.retire();
         }
         match corruption {

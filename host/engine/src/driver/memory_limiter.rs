@@ -1,7 +1,7 @@
 //! The limits on an instance's memory and tables, all of them together.
 
 use image_cache_model::Limits;
-use wasmtime::{ResourceLimiter, Result, bail};
+use wasmtime::{ResourceLimiter, Result};
 
 /// Maximum number of elements of all tables of a guest.
 pub const MAX_ELEMENTS: usize = 100_000;
@@ -15,6 +15,15 @@ pub struct MemoryLimiter {
     pub max_parts: usize,
     memory: usize,
     elements: usize,
+}
+
+/// Which limit a guest would have exceeded.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitExceeded {
+    #[error("it wanted {wanted} bytes of memory; its limit is {limit} (`limits.memory`)")]
+    Memory { wanted: usize, limit: usize },
+    #[error("it wanted {wanted} elements of tables; the limit is {MAX_ELEMENTS}")]
+    TableElements { wanted: usize },
 }
 
 impl MemoryLimiter {
@@ -35,10 +44,8 @@ impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
         let memory = self.memory.saturating_sub(now).saturating_add(wanted);
         if memory > self.max_memory {
-            bail!(
-                "it wanted {memory} bytes of memory; its limit is {} (`limits.memory`)",
-                self.max_memory
-            );
+            let limit = self.max_memory;
+            return Err(LimitExceeded::Memory { wanted: memory, limit }.into());
         }
         self.memory = memory;
         Ok(true)
@@ -47,7 +54,7 @@ impl ResourceLimiter for MemoryLimiter {
     fn table_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> Result<bool> {
         let elements = self.elements.saturating_sub(now).saturating_add(wanted);
         if elements > MAX_ELEMENTS {
-            bail!("it wanted {elements} elements of tables; the limit is {MAX_ELEMENTS}");
+            return Err(LimitExceeded::TableElements { wanted: elements }.into());
         }
         self.elements = elements;
         Ok(true)
@@ -72,7 +79,9 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut bounds = MemoryLimiter::new(&Limits { memory: 100, ..Limits::default() });
+        let mut limits = Limits::default();
+        limits.memory = 100;
+        let mut bounds = MemoryLimiter::new(&limits);
         assert!(bounds.memory_growing(0, 60, None).is_ok());
         assert!(bounds.memory_growing(0, 60, None).is_err());
         assert!(bounds.memory_growing(60, 100, None).is_ok());

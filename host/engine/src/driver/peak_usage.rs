@@ -56,6 +56,7 @@ impl Bound {
 
 /// The maximum use of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Peak {
     /// Which limit.
     pub bound: Bound,

@@ -3,7 +3,6 @@
 use super::Driver;
 use image_cache_model::{Config, DriverConfig, Grant, Limits};
 use image_cache_store::Directory;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,13 +84,8 @@ impl Cache {
     pub fn config(&self, name: &str, bytes: &[u8], grants: &[Grant], limits: Limits) -> Config {
         let path = self.place.path().join("driver.wasm");
         std::fs::write(&path, bytes).expect("it is writable");
-        let driver = DriverConfig {
-            component: path,
-            sha256: None,
-            grants: grants.iter().copied().collect::<BTreeSet<_>>(),
-            options: BTreeMap::new(),
-            limits,
-        };
+        let mut driver = DriverConfig::new(path);
+        (driver.grants, driver.limits) = (grants.iter().copied().collect(), limits);
         let builder = Config::builder(self.directory.path()).define_driver(name, driver);
         builder.build().expect("a valid configuration")
     }
@@ -99,7 +93,8 @@ impl Cache {
     /// A driver of this component, without grants, with little processor time, and much time for a call: a busy machine uses up the
     /// second, not the first.
     pub fn driver(&self, bytes: &[u8]) -> Driver {
-        let limits = Limits { call_time: Duration::from_secs(30), ..short_limits() };
+        let mut limits = short_limits();
+        limits.call_time = Duration::from_secs(30);
         let config = self.config("text", bytes, &[], limits);
         Driver::load("text", &config, Arc::clone(&self.directory)).expect("it loads")
     }
@@ -113,10 +108,9 @@ impl Cache {
 
 /// Limits for which a test need not wait.
 pub(super) fn short_limits() -> Limits {
-    Limits {
-        memory: 1 << 20,
-        guest_time: Duration::from_millis(50),
-        call_time: Duration::from_millis(300),
-        ..Limits::default()
-    }
+    let mut limits = Limits::default();
+    limits.memory = 1 << 20;
+    limits.guest_time = Duration::from_millis(50);
+    limits.call_time = Duration::from_millis(300);
+    limits
 }

@@ -27,7 +27,7 @@ pub enum OtherWriter {
 
 impl Durability {
     /// All choices.
-    pub const ALL: [Durability; 2] = [Durability::Full, Durability::RenameOnly];
+    pub const ALL: &'static [Durability] = &[Durability::Full, Durability::RenameOnly];
 
     /// The name in a configuration.
     pub fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Durability {
 
 impl OtherWriter {
     /// All choices.
-    pub const ALL: [OtherWriter; 2] = [OtherWriter::Follow, OtherWriter::PassThrough];
+    pub const ALL: &'static [OtherWriter] = &[OtherWriter::Follow, OtherWriter::PassThrough];
 
     /// The name in a configuration.
     pub fn name(self) -> &'static str {
@@ -54,6 +54,7 @@ impl OtherWriter {
 /// No choice has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is none of the choices: {accepted} are accepted")]
+#[non_exhaustive]
 pub struct UnknownChoice {
     /// The given name.
     pub found: String,
@@ -65,7 +66,7 @@ impl FromStr for Durability {
     type Err = UnknownChoice;
 
     fn from_str(name: &str) -> Result<Self, UnknownChoice> {
-        let choice = Durability::ALL.into_iter().find(|choice| choice.name() == name);
+        let choice = Durability::ALL.iter().copied().find(|choice| choice.name() == name);
         let accepted = "full and rename-only";
         choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
     }
@@ -75,7 +76,7 @@ impl FromStr for OtherWriter {
     type Err = UnknownChoice;
 
     fn from_str(name: &str) -> Result<Self, UnknownChoice> {
-        let choice = OtherWriter::ALL.into_iter().find(|choice| choice.name() == name);
+        let choice = OtherWriter::ALL.iter().copied().find(|choice| choice.name() == name);
         let accepted = "follow and pass-through";
         choice.ok_or_else(|| UnknownChoice { found: name.to_owned(), accepted })
     }

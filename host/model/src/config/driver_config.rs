@@ -6,14 +6,15 @@ use std::time::Duration;
 
 /// The drivers that Glance has too. They are built in and have no options; no other driver may have their names, in upper or lower
 /// case.
-pub const RESERVED_DRIVERS: [&str; 2] = ["sqlite", "xattr"];
+pub const RESERVED_DRIVERS: &[&str] = &["sqlite", "xattr"];
 
 /// The built-in drivers of further policies: a table of such a name without a component sets their options and limits; with a
 /// component it defines another driver.
-pub const POLICY_DRIVERS: [&str; 4] = ["gdsf", "s3-fifo", "sieve", "two-hit"];
+pub const POLICY_DRIVERS: &[&str] = &["gdsf", "s3-fifo", "sieve", "two-hit"];
 
 /// A driver's table, `[drivers.NAME]`. The default has no component, which only the [policies](POLICY_DRIVERS) may lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DriverConfig {
     /// The WebAssembly component; empty for a built-in driver.
     pub component: PathBuf,
@@ -48,6 +49,7 @@ macro_rules! grants {
     ($(#[$first_doc:meta])* $First:ident $first:literal $(, $(#[$doc:meta])* $Other:ident $other:literal)* $(,)?) => {
         /// A capability that a driver may import.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
         pub enum Grant {
             $(#[$first_doc])* $First,
             $($(#[$doc])* $Other,)*
@@ -55,8 +57,7 @@ macro_rules! grants {
 
         impl Grant {
             /// All grants.
-            pub const ALL: [Grant; 1 $(+ { let _ = $other; 1 })*] =
-                [Grant::$First $(, Grant::$Other)*];
+            pub const ALL: &'static [Grant] = &[Grant::$First $(, Grant::$Other)*];
 
             /// Their names, for a text.
             pub const NAMES: &str = concat!($first $(, ", ", $other)*);
@@ -103,7 +104,8 @@ impl std::str::FromStr for Grant {
 
     fn from_str(name: &str) -> Result<Grant, UnknownGrant> {
         Grant::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|grant| grant.name() == name)
             .ok_or_else(|| UnknownGrant(name.to_owned()))
     }
@@ -111,6 +113,7 @@ impl std::str::FromStr for Grant {
 
 /// The limits of a driver: memory and time of each call, and disk space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes of linear memory: 64 MiB by default.
     pub memory: u64,

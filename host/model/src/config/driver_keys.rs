@@ -4,6 +4,7 @@ use super::driver_config::Grant;
 
 /// A key of a driver's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DriverKey {
     /// The key; a key of the inner table `limits` begins with `limits.`.
     pub name: &'static str,
@@ -77,7 +78,7 @@ pub(super) const INSTANCES: DriverKey = DriverKey {
 };
 
 /// Every key, in the order of the documentation.
-pub const DRIVER_KEYS: [DriverKey; 10] = [
+pub const DRIVER_KEYS: &[DriverKey] = &[
     COMPONENT,
     SHA256,
     GRANTS,

@@ -10,6 +10,7 @@ const MAX_KEY: usize = 500;
 
 /// One fault in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigFault {
     /// Its place: a file and line, a flag, an environment variable, or the builder; empty if it has none.
     pub origin: String,
@@ -19,6 +20,19 @@ pub struct ConfigFault {
     pub found: String,
     /// The values that are accepted.
     pub accepted: String,
+}
+
+impl ConfigFault {
+    /// A fault of a value: its place, the option, the value that was found, and the values that are accepted.
+    pub fn new(
+        origin: impl Into<String>,
+        key: impl Into<String>,
+        found: impl Into<String>,
+        accepted: impl Into<String>,
+    ) -> ConfigFault {
+        let (origin, key) = (origin.into(), key.into());
+        ConfigFault { origin, key, found: found.into(), accepted: accepted.into() }
+    }
 }
 
 impl fmt::Display for ConfigFault {
@@ -35,9 +49,17 @@ impl fmt::Display for ConfigFault {
 
 /// All faults of a configuration, in the order of its layers. Each is printed on its own line.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     /// The faults; never empty.
     pub faults: Vec<ConfigFault>,
+}
+
+impl ConfigError {
+    /// An error with these faults, of which there must be at least one.
+    pub fn new(faults: Vec<ConfigFault>) -> ConfigError {
+        ConfigError { faults }
+    }
 }
 
 impl fmt::Display for ConfigError {

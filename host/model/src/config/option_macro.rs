@@ -2,6 +2,7 @@
 
 /// The definition of an option, for help, manuals, flags and variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OptionDefinition {
     /// The key in a TOML or oslo.config file; in capitals it is the environment variable.
     pub name: &'static str,

@@ -108,15 +108,13 @@ fn add_listeners(page: &mut Registry, listeners: &Listeners) {
 fn add_cache(page: &mut Registry, metrics: &[CacheMetric]) {
     for series in metrics.chunk_by(|a, b| a.name == b.name) {
         match (series[0].kind, series[0].value) {
-            (MetricKind::Gauge, _) => {
-                add_series(page, series, |value| ConstGauge::new(value.as_f64()));
-            }
-            (MetricKind::Counter, MetricNumber::Seconds(_)) => {
-                add_series(page, series, |value| ConstCounter::new(value.as_f64()));
-            }
             (MetricKind::Counter, MetricNumber::Integer(_)) => {
                 add_series(page, series, |value| ConstCounter::new(integer(value)));
             }
+            (MetricKind::Counter, _) => {
+                add_series(page, series, |value| ConstCounter::new(value.as_f64()));
+            }
+            _ => add_series(page, series, |value| ConstGauge::new(value.as_f64())),
         }
     }
 }
@@ -142,7 +140,7 @@ where
 fn integer(value: MetricNumber) -> u64 {
     match value {
         MetricNumber::Integer(number) => number,
-        MetricNumber::Seconds(seconds) => seconds as u64,
+        other => other.as_f64() as u64,
     }
 }
 
@@ -165,6 +163,8 @@ fn add_driver_metrics(page: &mut Registry, driver: &str, metrics: Vec<DriverMetr
             match metric.value {
                 MetricValue::Counter(count) => counters.push((labels, ConstCounter::new(count))),
                 MetricValue::Gauge(value) => gauges.push((labels, ConstGauge::new(value))),
+                // The service has no type for it.
+                _ => {}
             }
         }
         let name = format!("driver_metric_{}", series[0].name);

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Identifies a file. A later file of the same name differs; a rename does not change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileIdentity {
     /// The device of its file system.
     pub device: u64,

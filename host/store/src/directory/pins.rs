@@ -21,6 +21,7 @@ const ENDLESS: &str = "-";
 
 /// A pin: as long as an image has one, it is not evicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pin {
     /// Its name: 1 to 64 printable bytes. An image has at most one pin of a name.
     pub name: String,
@@ -28,8 +29,16 @@ pub struct Pin {
     pub until: Option<SystemTime>,
 }
 
+impl Pin {
+    /// A pin of this name that ends at `until`, or has no end.
+    pub fn new(name: impl Into<String>, until: Option<SystemTime>) -> Pin {
+        Pin { name: name.into(), until }
+    }
+}
+
 /// A pinned image, which need not be cached.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PinnedImage {
     /// The image.
     pub image_id: ImageId,

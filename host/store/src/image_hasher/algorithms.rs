@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_has_an_implementation_that_agrees_with_its_standard() {
-        assert_eq!(KNOWN.map(|(algorithm, ..)| algorithm), ChecksumAlgorithm::ALL);
+        assert_eq!(KNOWN.map(|(algorithm, ..)| algorithm), *ChecksumAlgorithm::ALL);
         for (algorithm, of_nothing, of_abc) in KNOWN {
             let new = || implementation(algorithm).unwrap_or_else(|| panic!("{algorithm}"));
             assert_eq!(new().finish(), of_nothing, "{algorithm}");

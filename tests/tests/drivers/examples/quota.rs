@@ -7,7 +7,7 @@ use image_cache_tests::components::{self, assert_no_fallback, open};
 use image_cache_tests::{Tested, bytes};
 
 fn of(tenant: &str) -> Tested<Requester> {
-    Ok(Requester { kind: RequestKind::Client, tenant: Some(tenant.parse()?) })
+    Ok(Requester::of(RequestKind::Client).with_tenant(Some(tenant.parse()?)))
 }
 
 #[test]

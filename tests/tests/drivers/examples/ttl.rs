@@ -60,18 +60,14 @@ fn a_checksum_is_forgotten_where_the_file_is_another() -> Tested {
     let Some(trial) = Trial::new(&TTL, &[])? else { return Ok(()) };
     let checksum = Checksum::new(ChecksumAlgorithm::Md5, "d41d8cd98f00b204e9800998ecf8427e")?;
     trial.add("image", MIB, 0)?;
-    let record = CachedImage {
-        image_id: id("image"),
-        size: MIB,
-        hits: 7,
-        last_accessed: at(5),
-        last_modified: at(0),
-        checksum: Some(checksum),
-    };
+    let record = CachedImage::new(id("image"), MIB, at(0))
+        .with_hits(7)
+        .with_last_accessed(at(5))
+        .with_checksum(Some(checksum));
     trial.driver.record_cached(&record, None)?;
     assert_eq!(trial.driver.cached_image(&id("image"))?, Some(record.clone()));
     File::options().write(true).open(trial.config.dir.join("image"))?.set_modified(at(60))?;
-    let changed = CachedImage { last_modified: at(60), checksum: None, ..record };
+    let changed = record.with_last_modified(at(60)).with_checksum(None);
     assert_eq!(trial.driver.cached_image(&id("image"))?, Some(changed));
     Ok(())
 }

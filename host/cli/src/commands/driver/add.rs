@@ -204,7 +204,7 @@ fn inspected(config: &Config, file: &Path, source: &str) -> Result<Inspection> {
     if inspection.faults.is_empty() {
         return Ok(inspection);
     }
-    let faults = inspection.faults.join("; ").replace(&*path, source);
+    let faults = super::lookup::texts(&inspection.faults).join("; ").replace(&*path, source);
     bail!("{source} would not load, and nothing was written: {faults}")
 }
 
@@ -235,7 +235,7 @@ fn show(format: Format, name: &str, source: &str, it: &Inspection, is_signed: bo
 
 /// An option of a driver with its documentation, in one line.
 pub fn option_words(option: &ManifestOption) -> String {
-    let ManifestOption { name, default, accepted, help } = option;
+    let ManifestOption { name, default, accepted, help, .. } = option;
     let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
     format!("{name}{default}: {help} ({accepted})")
 }

@@ -4,6 +4,7 @@ mod args;
 mod report;
 
 use super::junit;
+use super::lookup::texts;
 use super::tried_driver::TriedDriver;
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
@@ -92,11 +93,11 @@ fn run(driver: TriedDriver, args: &CheckArgs) -> anyhow::Result<CheckReport> {
     let config = &driver.config;
     let bar = progress::waiting("compiling and loading");
     let inspection = inspect(&config.driver, config);
-    let mut faults = inspection.faults.clone();
+    let mut faults = texts(&inspection.faults);
     if faults.is_empty()
         && let Err(error) = conformance::loads(config, scratch.path())
     {
-        faults = error.faults().to_vec();
+        faults = texts(error.faults());
     }
     bar.finish_and_clear();
     let all = CASES.iter().chain(if args.lru { LRU_CASES } else { &[] });

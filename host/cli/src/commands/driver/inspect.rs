@@ -2,7 +2,7 @@
 
 use super::add::option_words;
 use super::check::grant_parser;
-use super::lookup::inspect_and_try;
+use super::lookup::{inspect_and_try, texts};
 use super::tried_driver::TriedDriver;
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
@@ -52,7 +52,7 @@ struct InspectAnswer<'a> {
     from_compile_cache: bool,
     compile_cache_fault: Option<&'a str>,
     loads: bool,
-    faults: &'a [String],
+    faults: Vec<String>,
 }
 
 pub fn inspect(context: &CommandContext, args: &InspectArgs) -> anyhow::Result<Code> {
@@ -72,7 +72,7 @@ pub fn inspect(context: &CommandContext, args: &InspectArgs) -> anyhow::Result<C
     }
     print_message(
         "error",
-        &format!("driver {} would not load: {}", inspection.name, inspection.faults.join("; ")),
+        &format!("driver {} would not load: {}", inspection.name, answer.faults.join("; ")),
     );
     Ok(Code::Failed)
 }
@@ -102,7 +102,7 @@ fn inspected<'a>(
         from_compile_cache: it.from_compile_cache,
         compile_cache_fault: it.compile_cache_fault.as_deref(),
         loads: it.faults.is_empty(),
-        faults: &it.faults,
+        faults: texts(&it.faults),
     }
 }
 
@@ -141,7 +141,7 @@ fn table(it: &Inspection, tried: &TriedDriver, compiling: Option<Duration>) -> S
     }
     lines.extend(it.compile_cache_fault.iter().map(|fault| ("not kept", fault.clone())));
     lines.push(("would load", verdict(it, tried)));
-    lines.extend(it.faults.iter().map(|fault| ("fault", fault.clone())));
+    lines.extend(it.faults.iter().map(|fault| ("fault", fault.to_string())));
     facts(lines)
 }
 

@@ -1,6 +1,6 @@
 //! `driver list`: the available drivers, and whether each can be loaded.
 
-use super::lookup::{inspect_and_try, is_built_in, yes_or};
+use super::lookup::{inspect_and_try, is_built_in, texts, yes_or};
 use crate::command_context::CommandContext;
 use crate::exit::{Code, print_message};
 use crate::output::{columns, short_size};
@@ -16,7 +16,7 @@ struct ListedDriver<'a> {
     size: u64,
     selected: bool,
     loads: bool,
-    faults: &'a [String],
+    faults: Vec<String>,
 }
 
 pub fn list(context: &CommandContext) -> anyhow::Result<Code> {
@@ -52,7 +52,7 @@ fn entry(selected: bool, it: &Inspection) -> ListedDriver<'_> {
         size: it.size_bytes,
         selected,
         loads: it.faults.is_empty(),
-        faults: &it.faults,
+        faults: texts(&it.faults),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finds and inspects a driver by its name.
 
 use anyhow::Context;
-use image_cache::{BuiltIn, Config, Inspection, conformance, inspect, names};
+use image_cache::{BuiltIn, Config, Inspection, LoadFault, conformance, inspect, names};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -29,11 +29,17 @@ pub fn inspect_and_try(name: &str, config: &Config) -> anyhow::Result<Inspection
     let own = config.dir.join(names::OWN);
     let scratch = tempfile::tempdir_in(own).or_else(|_| tempfile::tempdir());
     let scratch = scratch.context("cannot create a directory to test the driver")?;
-    let config = Config { driver: name.to_owned(), ..config.clone() };
+    let mut config = config.clone();
+    config.driver = name.to_owned();
     if let Err(error) = conformance::loads(&config, scratch.path()) {
         inspection.faults = error.faults().to_vec();
     }
     Ok(inspection)
+}
+
+/// The texts of the reasons why a driver cannot be loaded.
+pub fn texts(faults: &[LoadFault]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
 }
 
 /// `yes`, or the text for no.

@@ -80,7 +80,7 @@ pub fn with_manifest(component: Component, path: &Path) -> Result<Component> {
         component.imports.iter().any(|import| import.starts_with(&interface))
     };
     let hidden =
-        Grant::ALL.into_iter().find(|grant| needs(grant) && !manifest.grants.contains(grant));
+        Grant::ALL.iter().copied().find(|grant| needs(grant) && !manifest.grants.contains(grant));
     if let Some(grant) = hidden {
         let shown = path.display();
         bail!("{shown}: the component imports {grant}, which `grants` does not name: add it");

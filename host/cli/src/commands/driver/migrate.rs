@@ -25,7 +25,7 @@ pub fn migrate(context: &CommandContext, from: &str, to: &str) -> anyhow::Result
         |records| bar.set_message(format!("moving the records: {}", count(records, "record")));
     let migrated = image_cache::migrate(&context.config, from, to, moved)?;
     bar.finish_and_clear();
-    let Migrated { images, hits, adopted, left_out, forgotten } = migrated;
+    let Migrated { images, hits, adopted, left_out, forgotten, .. } = migrated;
     let answer = MigrateAnswer { from, to, images, hits, adopted, left_out, forgotten };
     context.format.print(&answer, |_| {
         let mut lines = vec![

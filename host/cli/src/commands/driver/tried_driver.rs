@@ -34,7 +34,8 @@ impl TriedDriver {
                 let words = format!("{} is built in: it takes no --grant{none}", found.name);
                 return Err(CliError::Usage(words).into());
             }
-            let mut config = Config { driver: found.name.clone(), ..config.clone() };
+            let mut config = config.clone();
+            config.driver.clone_from(&found.name);
             if !options.is_empty() {
                 let table = config.drivers.entry(found.name).or_default();
                 table.options.extend(options.iter().cloned());
@@ -52,7 +53,8 @@ impl TriedDriver {
                 return Ok(TriedDriver { config, granted: Vec::new(), granted_by: trial, trial });
             }
             None => {
-                let driver = DriverConfig { grants: found.grants, ..DriverConfig::new(&*asked) };
+                let mut driver = DriverConfig::new(&*asked);
+                driver.grants = found.grants;
                 (name_of(&asked), driver, trial)
             }
         };

@@ -6,7 +6,7 @@ use crate::driver::driver_spec::{DriverSpec, Storage};
 use crate::driver::host_state::HostState;
 use crate::driver::host_state::wasi_imports;
 use crate::engine::{Traps, engine};
-use image_cache_model::{CompiledDrivers, Config, DriverConfig, Limits};
+use image_cache_model::{CompiledDrivers, Config, DriverConfig};
 use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, UpdateDeadline};
@@ -36,11 +36,12 @@ fn wait(nanoseconds: u64) -> wasmtime::Result<()> {
     let mut linker = Linker::new(engine);
     wasi_imports::link(&mut linker)?;
     let component = Component::new(engine, wat::parse_str(WAITING)?)?;
-    let limits = Limits { call_time: Duration::from_millis(100), ..Limits::default() };
+    let mut config = DriverConfig::default();
+    config.limits.call_time = Duration::from_millis(100);
     let spec = DriverSpec {
         name: "waiting".into(),
         built_in: None,
-        config: DriverConfig { limits, ..DriverConfig::default() },
+        config,
         storage: Storage::None,
         manifest: None,
         digest: None,

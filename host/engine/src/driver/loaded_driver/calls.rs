@@ -11,6 +11,7 @@ use image_cache_model::{
     CacheSize, CachedImage, Eviction, Hit, ImageId, Leftover, Victim, timestamp,
 };
 use std::fs::File;
+use std::sync::Arc;
 use std::time::SystemTime;
 use wasmtime::Store;
 
@@ -22,8 +23,10 @@ impl Driver {
     /// As every call: see [`CallError`].
     pub fn record_cached(&self, image: &CachedImage, file: Option<&File>) -> Result<(), CallError> {
         let file = file.map(File::try_clone).transpose();
-        let file =
-            file.map_err(|e| CallError::Failed(format!("record-cached could not be tried: {e}")))?;
+        let file = file.map_err(|error| CallError::NotTried {
+            call: "record-cached",
+            source: Arc::new(error),
+        })?;
         let subject =
             file.map(|file| OpenImage { image_id: image.image_id.clone(), file: file.into() });
         let image = convert::image_to_guest(image);

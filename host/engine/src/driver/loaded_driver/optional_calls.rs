@@ -71,7 +71,10 @@ impl Driver {
         if !self.has_events() || events.is_empty() {
             return Ok(());
         }
-        let events: Vec<events::Event> = events.iter().map(event_to_guest).collect();
+        let events: Vec<events::Event> = events.iter().filter_map(event_to_guest).collect();
+        if events.is_empty() {
+            return Ok(());
+        }
         let work = |exports: &Exports, store: &mut _| match &exports.events {
             Some(guest) => guest.call_notify(store, &events),
             None => Ok(Ok(())),
@@ -112,13 +115,16 @@ fn requester_to_guest(requester: &Requester) -> requests::Requester {
             RequestKind::Follower => requests::RequestKind::Follower,
             RequestKind::Prefetch => requests::RequestKind::Prefetch,
             RequestKind::Add => requests::RequestKind::Add,
+            // The interface has no word for another kind: it is somebody's request.
+            _ => requests::RequestKind::Client,
         },
         tenant: requester.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
     }
 }
 
-fn event_to_guest(event: &Event) -> events::Event {
-    match event {
+/// `None` if the interface has no such event.
+fn event_to_guest(event: &Event) -> Option<events::Event> {
+    Some(match event {
         Event::Read { image_id, at, bytes, requester } => events::Event::Read(events::Read {
             image_id: image_id.as_str().to_owned(),
             at: timestamp(*at),
@@ -145,13 +151,20 @@ fn event_to_guest(event: &Event) -> events::Event {
         Event::Removed { image_id, at, reason } => events::Event::Removed(events::Removed {
             image_id: image_id.as_str().to_owned(),
             at: timestamp(*at),
-            reason: match reason {
-                RemovalReason::Evicted => events::RemovalReason::Evicted,
-                RemovalReason::Deleted => events::RemovalReason::Deleted,
-                RemovalReason::Damaged => events::RemovalReason::Damaged,
-                RemovalReason::Replaced => events::RemovalReason::Replaced,
-                RemovalReason::Missing => events::RemovalReason::Missing,
-            },
+            reason: reason_to_guest(*reason),
         }),
+        _ => return None,
+    })
+}
+
+fn reason_to_guest(reason: RemovalReason) -> events::RemovalReason {
+    match reason {
+        RemovalReason::Evicted => events::RemovalReason::Evicted,
+        RemovalReason::Deleted => events::RemovalReason::Deleted,
+        RemovalReason::Damaged => events::RemovalReason::Damaged,
+        RemovalReason::Replaced => events::RemovalReason::Replaced,
+        RemovalReason::Missing => events::RemovalReason::Missing,
+        // The interface has no word for another reason; the image is no longer there.
+        _ => events::RemovalReason::Missing,
     }
 }

@@ -5,7 +5,7 @@ use crate::driver::testing::{Cache, component, short_limits};
 use crate::driver::{CallError, Driver, DriverError};
 use image_cache_model::{
     AdmissionRequest, CacheSize, CachedImage, Checksum, ChecksumAlgorithm, Decision, Eviction,
-    Grant, Hit, ImageId, Leftover, LeftoverState, Limits, Requester,
+    Grant, Hit, ImageId, Leftover, LeftoverState, Requester,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,21 +29,17 @@ fn put(cache: &Cache, driver: &Driver, name: &str, size: u64, accessed: u64) -> 
     file.set_len(size).expect("it can be filled");
     file.set_modified(at(1_600_000_000)).expect("its time can be set");
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
-    let image = CachedImage {
-        image_id: id(name),
-        size,
-        hits: 3,
-        last_accessed: at(accessed),
-        last_modified: at(1_600_000_000),
-        checksum: Checksum::new(ChecksumAlgorithm::Md5, md5).ok(),
-    };
+    let image = CachedImage::new(id(name), size, at(1_600_000_000))
+        .with_hits(3)
+        .with_last_accessed(at(accessed))
+        .with_checksum(Checksum::new(ChecksumAlgorithm::Md5, md5).ok());
     driver.record_cached(&image, None).expect("it is recorded");
     image
 }
 
 fn failure<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
     match result {
-        Err(CallError::Failed(words)) => words,
+        Err(error) if error.is_failure() => error.to_string(),
         other => panic!("it should have failed: {other:?}"),
     }
 }
@@ -81,7 +77,7 @@ fn keeps_its_records(name: &str) {
     assert_eq!((hit.hits, hit.last_accessed), (4, at(1_700_000_005)));
     assert_eq!(driver.select_victims(&request).expect("victims")[0].image_id, id("a"));
     let (image_id, requester) = (&id("c"), &Requester::default());
-    let request = AdmissionRequest { image_id, size: None, now: at(0), requester };
+    let request = AdmissionRequest::new(image_id, None, at(0), requester);
     assert_eq!(driver.admit(&request), Ok(Decision::Admit));
     assert!(!driver.has_admission() && !driver.has_events() && !driver.has_timer());
     assert_eq!((driver.notify(&[]), driver.tick(at(0))), (Ok(()), Ok(())));
@@ -175,7 +171,8 @@ fn an_interrupted_guest_does_not_keep_the_open_file() {
 fn a_call_waits_for_slow_calls_no_longer_than_a_call_may_take() {
     let cache = Cache::new();
     let looping = component(&[("record-hits", "(loop br 0) unreachable")], "");
-    let limits = Limits { guest_time: short_limits().call_time, ..short_limits() };
+    let mut limits = short_limits();
+    limits.guest_time = limits.call_time;
     let config = cache.config("text", &looping, &[], limits);
     let driver = Driver::load("text", &config, Arc::clone(&cache.directory)).expect("it loads");
     let call = || {
@@ -271,12 +268,16 @@ fn a_guest_knows_the_capacity_and_while_it_selects_victims_also_the_usage() {
 fn memory_and_stack_of_a_guest_are_limited() {
     let cache = Cache::new();
     let greedy = "(drop (memory.grow (i32.const 100))) (i32.const 4096)";
-    let words = failure(cache.driver(&component(&[("forget", greedy)], "")).forget(&[]));
+    let limit_reached = |bytes: &[u8]| match cache.driver(bytes).forget(&[]) {
+        Err(CallError::LimitReached(failure)) => failure.cause,
+        other => panic!("{other:?}"),
+    };
+    let words = limit_reached(&component(&[("forget", greedy)], ""));
     assert!(words.contains("bytes of memory; its limit is 1048576"), "{words}");
     let deep =
         "(func $deep (param i32) (result i32) (call $deep (local.get 0)) (i32.const 1) i32.add)";
     let bytes = component(&[("forget", "(call $deep (i32.const 1))")], deep);
-    let words = failure(cache.driver(&bytes).forget(&[]));
+    let words = limit_reached(&bytes);
     assert!(words.contains("stack"), "{words}");
 }
 
