@@ -58,6 +58,7 @@ pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use request::Request;
 use stuck::StuckWriters;
+pub(crate) use wait_graph::Holding;
 
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;

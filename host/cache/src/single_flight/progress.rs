@@ -9,6 +9,7 @@ use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::Producer;
 use super::progress_info::FetchProgress;
+use super::wait_graph::SourceThread;
 use crate::withheld::readable;
 use image_cache_store::process::Generation;
 use image_cache_store::sync::lock;
@@ -32,6 +33,7 @@ pub(crate) struct Progress {
     file: OnceLock<Arc<File>>,
     /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
+    source_thread: SourceThread,
     /// The process whose fetch it is.
     process: Generation,
 }
@@ -112,8 +114,14 @@ impl Progress {
             awaited: AtomicBool::new(false),
             file: OnceLock::new(),
             size,
+            source_thread: SourceThread::default(),
             process: Generation::current(),
         })
+    }
+
+    /// The thread that reads the source now.
+    pub(super) fn source_thread(&self) -> &SourceThread {
+        &self.source_thread
     }
 
     /// Sets the file with its bytes.

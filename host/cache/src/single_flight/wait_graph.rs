@@ -1,8 +1,8 @@
 //! Detects readers that would wait for each other forever: the source of a fetch may itself read images of a cache.
 //!
-//! A thread that reads the source of a fetch holds the fetch; a reader of the image waits for that thread. If the source reads the
-//! image of a fetch whose source, directly or through others, waits for the first one, no thread could go on. The last of them
-//! gets an error instead.
+//! A thread that reads the source of a fetch [holds](Holding) the fetch; a reader of the image waits for that thread. If the source
+//! reads the image of a fetch whose source, directly or through others, waits for the first one, no thread could go on. The last of
+//! them gets an error instead.
 
 use super::progress::Progress;
 use crate::error::Error;
@@ -11,65 +11,90 @@ use image_cache_store::process::PerProcess;
 use image_cache_store::sync::lock;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, ThreadId};
 
 /// The threads that wait for a fetch, and for which one.
-static WAITING: PerProcess<Mutex<HashMap<ThreadId, Wait>>> = PerProcess::new();
+static WAITING: PerProcess<Mutex<HashMap<ThreadNumber, Wait>>> = PerProcess::new();
+
+/// The number of a thread in this process. 0 is no thread.
+type ThreadNumber = u64;
+
+/// The next number.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static THIS_THREAD: ThreadNumber = NEXT.fetch_add(1, Ordering::Relaxed);
+}
+
+fn this_thread() -> ThreadNumber {
+    THIS_THREAD.with(|number| *number)
+}
 
 /// A wait for bytes of a fetch after a position.
 struct Wait {
-    holder: Arc<SourceHolder>,
+    progress: Arc<Progress>,
     position: u64,
 }
 
-/// The thread that reads the source of a fetch now, if any.
-pub(super) struct SourceHolder {
-    image_id: ImageId,
-    progress: Arc<Progress>,
-    thread: Mutex<Option<ThreadId>>,
+impl Wait {
+    /// The thread that must read the source to end the wait; none if the bytes have arrived, because the wait then ends by itself.
+    fn source_thread(&self) -> Option<ThreadNumber> {
+        let look = || self.progress.source_thread().number();
+        self.progress.look_unless_moved(self.position, look).flatten()
+    }
 }
 
-/// A thread reads the source, until this is dropped.
-pub(super) struct Holding<'a>(&'a SourceHolder);
+/// The thread that reads the source of a fetch now, if any. The lock of [`WAITING`] orders its changes: a thread sets it before it waits
+/// itself, and a check sees it if it comes after that wait began.
+#[derive(Debug, Default)]
+pub(super) struct SourceThread(AtomicU64);
+
+impl SourceThread {
+    fn number(&self) -> Option<ThreadNumber> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|number| *number != 0)
+    }
+}
+
+/// A thread reads the source of a fetch, until this is dropped. It costs two changes of an atomic number.
+#[must_use = "the source is read until it is dropped"]
+pub(crate) struct Holding<P: Deref<Target = Progress>> {
+    progress: P,
+    /// The thread that read the source before: a source may be read within another read of it.
+    before: ThreadNumber,
+}
+
+impl<P: Deref<Target = Progress>> Holding<P> {
+    /// This thread reads the source from now on.
+    pub fn start(progress: P) -> Self {
+        let before = progress.source_thread().0.swap(this_thread(), Ordering::Relaxed);
+        Holding { progress, before }
+    }
+}
+
+impl<P: Deref<Target = Progress>> Drop for Holding<P> {
+    fn drop(&mut self) {
+        self.progress.source_thread().0.store(self.before, Ordering::Relaxed);
+    }
+}
 
 /// A thread waits for a fetch, until this is dropped.
-pub(super) struct Waiting(ThreadId);
-
-impl SourceHolder {
-    pub fn new(image_id: ImageId, progress: Arc<Progress>) -> Arc<SourceHolder> {
-        Arc::new(SourceHolder { image_id, progress, thread: Mutex::new(None) })
-    }
-
-    /// This thread reads the source from now on.
-    pub fn hold(&self) -> Holding<'_> {
-        *lock(&self.thread) = Some(thread::current().id());
-        Holding(self)
-    }
-
-    fn thread(&self) -> Option<ThreadId> {
-        *lock(&self.thread)
-    }
-}
-
-impl Drop for Holding<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.thread) = None;
-    }
-}
+pub(super) struct Waiting(ThreadNumber);
 
 impl Waiting {
     /// This thread waits for bytes after `position` from now on. Do not call it with the state of a progress locked.
     ///
     /// # Errors
     /// [`Deadlock`](io::ErrorKind::Deadlock) if the thread that reads the source waits for this thread.
-    pub fn start(holder: &Arc<SourceHolder>, position: u64) -> io::Result<Waiting> {
-        let this = thread::current().id();
+    pub fn start(progress: &Arc<Progress>, image: &ImageId, position: u64) -> io::Result<Waiting> {
+        let this = this_thread();
         let mut waiting = lock(WAITING.get());
-        if waits_for(&waiting, holder, this) {
-            return Err(Error::Deadlock { image_id: holder.image_id.clone() }.into());
+        let wait = Wait { progress: Arc::clone(progress), position };
+        if ends_only_with(this, &wait, &waiting) {
+            return Err(deadlock(image));
         }
-        waiting.insert(this, Wait { holder: Arc::clone(holder), position });
+        waiting.insert(this, wait);
         Ok(Waiting(this))
     }
 }
@@ -80,19 +105,33 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether the fetch can only continue when this thread does. A thread that waits for bytes that have arrived continues by itself.
-fn waits_for(waiting: &HashMap<ThreadId, Wait>, fetch: &SourceHolder, this: ThreadId) -> bool {
-    let mut holder = fetch.thread();
+/// For a task that is about to wait for a fetch: an error if this thread reads the source of that fetch, because the task is then a
+/// part of the source.
+pub(super) fn check_not_own_source(progress: &Progress, image: &ImageId) -> io::Result<()> {
+    match progress.source_thread().number() {
+        Some(thread) if thread == this_thread() => Err(deadlock(image)),
+        _ => Ok(()),
+    }
+}
+
+fn deadlock(image: &ImageId) -> io::Error {
+    Error::Deadlock { image_id: image.clone() }.into()
+}
+
+/// Whether the wait can only end when this thread continues.
+fn ends_only_with(
+    this: ThreadNumber,
+    wait: &Wait,
+    waiting: &HashMap<ThreadNumber, Wait>,
+) -> bool {
+    let mut wait = Some(wait);
     // Without this thread there is no cycle, because each wait was checked when it began; the bound is for safety.
     for _ in 0..=waiting.len() {
-        let Some(thread) = holder else { return false };
+        let Some(thread) = wait.and_then(Wait::source_thread) else { return false };
         if thread == this {
             return true;
         }
-        let wait = waiting.get(&thread);
-        let wait =
-            wait.filter(|it| it.holder.progress.look_unless_moved(it.position, || ()).is_some());
-        holder = wait.and_then(|wait| wait.holder.thread());
+        wait = waiting.get(&thread);
     }
     false
 }

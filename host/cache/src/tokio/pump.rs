@@ -3,7 +3,7 @@
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
 use crate::error::Error;
-use crate::single_flight::{FetchEnd, Progress, PumpCall};
+use crate::single_flight::{FetchEnd, Holding, Progress, PumpCall};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use image_cache_store::sync::lock;
@@ -110,7 +110,10 @@ async fn next(
     to_end: bool,
 ) -> PumpEvent {
     poll_fn(|context| {
-        if let Poll::Ready(next) = source.poll_next_unpin(context) {
+        let holding = Holding::start(progress);
+        let next = source.poll_next_unpin(context);
+        drop(holding);
+        if let Poll::Ready(next) = next {
             return Poll::Ready(PumpEvent::Source(next));
         }
         match progress.poll_call(received, context) {
