@@ -137,7 +137,7 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
         async def read():
             return b"".join([chunk async for chunk in cache.get_or_fetch("cirros", open_source)]) == data
 
-        async with await aio.Cache.open(self.cache_directory("many"), other_writer_patience=300) as cache:
+        async with await aio.Cache.open(self.cache_directory("many"), other_writer_patience=90) as cache:
             tasks = [read() for _ in range(3 * (cores + 4) + 10)]
             results = await asyncio.wait_for(asyncio.gather(*tasks), 2 * WAIT)
         self.assertEqual((set(results), len(opened)), ({True}, 1))
@@ -164,7 +164,7 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(in_child(lambda: asyncio.run(read())), "")
 
     async def test_a_source_that_needs_its_own_image_gets_an_error_at_once(self):
-        async with await aio.Cache.open(self.cache_directory("own"), other_writer_patience=300) as cache:
+        async with await aio.Cache.open(self.cache_directory("own"), other_writer_patience=90) as cache:
 
             async def own():
                 async for chunk in cache.get_or_fetch("cirros", own):

@@ -19,7 +19,7 @@ import unittest
 WAIT = 30
 
 APPLICATION = """
-import asyncio, glob, os, sys, time
+import asyncio, contextlib, glob, os, sys, time
 from image_cache import Cache, aio
 
 home = os.environ["TEST_HOME"]
@@ -65,7 +65,12 @@ def application(environ, start_response):
     both_are_here(name.split("-")[0])
     if name.startswith("own"):
         name = f"{name}-{os.getpid()}"
-    data = asyncio.run(read_in_tasks(name)) if name.startswith("async") else read(name)
+    if name.startswith("async"):
+        # asyncio.run() would replace the signal handler with which uWSGI ends a worker.
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            data = loop.run_until_complete(read_in_tasks(name))
+    else:
+        data = read(name)
     start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Worker", str(os.getpid()))])
     return [data]
 """
@@ -87,11 +92,10 @@ class Workers(unittest.TestCase):
         command = [uwsgi, "--http-socket", f"127.0.0.1:{cls.port}", "--master", "--processes", "2"]
         command += ["--module", "application:application", "--pythonpath", str(cls.home), "--need-app"]
         command += ["--venv", str(environment), "--die-on-term", "--disable-logging"]
-        log = open(cls.home / "output", "w")
-        cls.server = subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "TEST_HOME": str(cls.home)}
-        )
-        log.close()
+        with open(cls.home / "output", "w") as log:
+            cls.server = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, "TEST_HOME": str(cls.home)}
+            )
         cls.addClassCleanup(cls.stop)
         cls.until_it_listens()
 
