@@ -102,7 +102,7 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
             .text("reason", reasons::driver_failure(reason)),
         Error::InUse { .. } => Exception::new("InUse", error),
         Error::NoDriver { configured, .. } => {
-            Exception::new("NoDriver", error).text("driver", configured)
+            Exception::new("NoDriver", error).text("driver", configured).text("reason", "not-loaded")
         }
         other => of_fetch(other),
     };

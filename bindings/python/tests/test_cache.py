@@ -268,7 +268,9 @@ class Package(CacheTest):
         for name in image_cache.__all__:
             value = getattr(image_cache, name)
             self.assertTrue(value.__doc__, name)
-            for member, function in vars(value).items():
+            bases = [base for base in value.__mro__ if base.__module__.startswith("image_cache")]
+            members = [member for base in bases for member in vars(base).items()]
+            for member, function in members:
                 if not member.startswith("_") and callable(function):
                     is_known = any(hasattr(base, member) for base in value.__mro__[1:])
                     self.assertTrue(function.__doc__ or is_known, f"{name}.{member}")

@@ -118,8 +118,7 @@ class MetadataError(Error):
 
     Attributes:
         driver: the driver in use.
-        reason: a word for the reason, the same in each version, for example `refused`, `call-failed`, `out-of-time`, `no-victims`. None
-            for `NoDriver`.
+        reason: a word for the reason, the same in each version, for example `not-loaded`, `call-failed`, `out-of-time` or `no-victims`.
     """
 
     driver: str | None = None

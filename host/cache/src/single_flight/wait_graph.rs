@@ -57,7 +57,7 @@ impl SourceThread {
     }
 }
 
-/// A thread reads the source of a fetch, until this is dropped. It costs two changes of an atomic number.
+/// A thread reads the source of a fetch, until this is dropped. It costs two writes of an atomic number.
 #[must_use = "the source is read until it is dropped"]
 pub(crate) struct Holding<P: Deref<Target = Progress>> {
     progress: P,
@@ -68,7 +68,8 @@ pub(crate) struct Holding<P: Deref<Target = Progress>> {
 impl<P: Deref<Target = Progress>> Holding<P> {
     /// This thread reads the source from now on.
     pub fn start(progress: P) -> Self {
-        let before = progress.source_thread().0.swap(this_thread(), Ordering::Relaxed);
+        let before = progress.source_thread().0.load(Ordering::Relaxed);
+        progress.source_thread().0.store(this_thread(), Ordering::Relaxed);
         Holding { progress, before }
     }
 }
