@@ -101,9 +101,9 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
             .text("driver", driver)
             .text("reason", reasons::driver_failure(reason)),
         Error::InUse { .. } => Exception::new("InUse", error),
-        Error::NoDriver { configured, .. } => {
-            Exception::new("NoDriver", error).text("driver", configured).text("reason", "not-loaded")
-        }
+        Error::NoDriver { configured, .. } => Exception::new("NoDriver", error)
+            .text("driver", configured)
+            .text("reason", "not-loaded"),
         other => of_fetch(other),
     };
     let made = made.retryable(error.is_retryable());

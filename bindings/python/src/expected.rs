@@ -10,8 +10,8 @@ pub type Digits<'a> = (ChecksumAlgorithm, Option<&'a str>);
 /// The expectation. A checksum of the wrong length is an error, and so is an empty one: a caller whose checksum is missing must not get
 /// an image without a check.
 pub fn expected(py: Python<'_>, size: Option<u64>, all: [Digits<'_>; 3]) -> PyResult<Expected> {
-    let nothing = Expected::nothing();
-    let mut expected = size.map_or(nothing.clone(), |size| nothing.with_size(size));
+    let mut expected = Expected::nothing();
+    expected.size = size;
     for (algorithm, digits) in all {
         if let Some(digits) = digits {
             let checksum = Checksum::new(algorithm, digits);

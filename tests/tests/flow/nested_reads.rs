@@ -88,7 +88,9 @@ fn read_in_this_way(
 /// The ways in which one reader alone reads the source.
 const ALONE: [Way; 3] = [
     |cache, id, source| whole(cache.caching_reader(id, source, Expected::nothing())?),
-    |cache, id, source| Ok(cache.cache_image(id, source, Expected::nothing()).map(|_| Vec::new())?),
+    |cache, id, source| {
+        Ok(cache.cache_image(id, source, Expected::nothing()).map(|_| Vec::new())?)
+    },
     push,
 ];
 
@@ -153,8 +155,7 @@ fn a_source_may_read_another_image_through_the_cache(temp: &TempCache) -> Tested
 fn a_source_of_one_reader_that_needs_its_own_image_gets_an_error(temp: &TempCache) -> Tested {
     let cache = temp.open();
     for way in ALONE {
-        let (nested, ended) =
-            read_in_this_way(&cache, ("a", "a"), &Arc::new(Barrier::new(1)), way);
+        let (nested, ended) = read_in_this_way(&cache, ("a", "a"), &Arc::new(Barrier::new(1)), way);
         for end in [nested, ended] {
             let error = end.recv_timeout(AT_ONCE)?.expect_err("it waits for itself");
             assert_eq!(error.kind(), io::ErrorKind::Deadlock, "{error}");

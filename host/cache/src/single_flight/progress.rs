@@ -33,7 +33,7 @@ pub(crate) struct Progress {
     file: OnceLock<Arc<File>>,
     /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
-    source_thread: SourceThread,
+    pub(super) source_thread: SourceThread,
     /// The process whose fetch it is.
     process: Generation,
 }
@@ -117,11 +117,6 @@ impl Progress {
             source_thread: SourceThread::default(),
             process: Generation::current(),
         })
-    }
-
-    /// The thread that reads the source now.
-    pub(super) fn source_thread(&self) -> &SourceThread {
-        &self.source_thread
     }
 
     /// Sets the file with its bytes.

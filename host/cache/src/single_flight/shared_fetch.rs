@@ -138,7 +138,9 @@ impl SharedSource for SharedFetch {
                     drop(waiting);
                     return self.fetch_with(pump);
                 }
-                Some(None) => waiting = Some(Waiting::start(&self.progress, &self.image_id, position)?),
+                Some(None) => {
+                    waiting = Some(Waiting::start(&self.progress, &self.image_id, position)?);
+                }
                 None => return Ok(()),
             }
         }

@@ -41,7 +41,7 @@ struct Wait {
 impl Wait {
     /// The thread that must read the source to end the wait; none if the bytes have arrived, because the wait then ends by itself.
     fn source_thread(&self) -> Option<ThreadNumber> {
-        let look = || self.progress.source_thread().number();
+        let look = || self.progress.source_thread.number();
         self.progress.look_unless_moved(self.position, look).flatten()
     }
 }
@@ -68,15 +68,15 @@ pub(crate) struct Holding<P: Deref<Target = Progress>> {
 impl<P: Deref<Target = Progress>> Holding<P> {
     /// This thread reads the source from now on.
     pub fn start(progress: P) -> Self {
-        let before = progress.source_thread().0.load(Ordering::Relaxed);
-        progress.source_thread().0.store(this_thread(), Ordering::Relaxed);
+        let before = progress.source_thread.0.load(Ordering::Relaxed);
+        progress.source_thread.0.store(this_thread(), Ordering::Relaxed);
         Holding { progress, before }
     }
 }
 
 impl<P: Deref<Target = Progress>> Drop for Holding<P> {
     fn drop(&mut self) {
-        self.progress.source_thread().0.store(self.before, Ordering::Relaxed);
+        self.progress.source_thread.0.store(self.before, Ordering::Relaxed);
     }
 }
 
@@ -109,7 +109,7 @@ impl Drop for Waiting {
 /// For a task that is about to wait for a fetch: an error if this thread reads the source of that fetch, because the task is then a
 /// part of the source.
 pub(super) fn check_not_own_source(progress: &Progress, image: &ImageId) -> io::Result<()> {
-    match progress.source_thread().number() {
+    match progress.source_thread.number() {
         Some(thread) if thread == this_thread() => Err(deadlock(image)),
         _ => Ok(()),
     }
@@ -120,11 +120,7 @@ fn deadlock(image: &ImageId) -> io::Error {
 }
 
 /// Whether the wait can only end when this thread continues.
-fn ends_only_with(
-    this: ThreadNumber,
-    wait: &Wait,
-    waiting: &HashMap<ThreadNumber, Wait>,
-) -> bool {
+fn ends_only_with(this: ThreadNumber, wait: &Wait, waiting: &HashMap<ThreadNumber, Wait>) -> bool {
     let mut wait = Some(wait);
     // Without this thread there is no cycle, because each wait was checked when it began; the bound is for safety.
     for _ in 0..=waiting.len() {
