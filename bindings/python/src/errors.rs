@@ -97,13 +97,8 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::Corrupt { image_id, damage } => {
             of_damage(Exception::new("Corrupt", error).text("image_id", image_id), damage)
         }
-        Error::Metadata { driver, reason, .. } => Exception::new("MetadataError", error)
-            .text("driver", driver)
-            .text("reason", reasons::driver_failure(reason)),
         Error::InUse { .. } => Exception::new("InUse", error),
-        Error::NoDriver { configured, .. } => Exception::new("NoDriver", error)
-            .text("driver", configured)
-            .text("reason", "not-loaded"),
+        Error::Metadata { .. } | Error::NoDriver { .. } => of_driver(error),
         other => of_fetch(other),
     };
     let made = made.retryable(error.is_retryable());
@@ -112,6 +107,19 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         None => made,
     }
     .into_python(py)
+}
+
+/// The exception for a failure of the driver; `Error` for any other.
+fn of_driver(error: &Error) -> Exception {
+    match error {
+        Error::Metadata { driver, reason, .. } => Exception::new("MetadataError", error)
+            .text("driver", driver)
+            .text("reason", reasons::driver_failure(reason)),
+        Error::NoDriver { configured, .. } => Exception::new("NoDriver", error)
+            .text("driver", configured)
+            .text("reason", "not-loaded"),
+        _ => Exception::new("Error", error),
+    }
 }
 
 /// The exception for an error of a fetch or of its reader; `Error` for any other.
