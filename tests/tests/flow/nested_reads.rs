@@ -2,9 +2,10 @@
 
 use crate::in_tokio::run;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, once};
-use image_cache::tokio::AsyncImageCache;
-use image_cache::{Expected, ImageCache};
+use image_cache::tokio::{AsyncImageCache, ImageReader, ImageStream};
+use image_cache::{Error, Expected, ImageCache};
 use image_cache_tests::{TempCache, Tested, with_both_drivers};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Barrier, mpsc};
@@ -18,6 +19,8 @@ with_both_drivers![
     a_source_of_one_reader_that_needs_its_own_image_gets_an_error,
     sources_of_one_reader_that_need_each_other_s_images_end_at_once,
     a_task_s_source_that_needs_its_own_image_gets_an_error,
+    sources_of_tasks_that_need_each_other_s_images_get_an_error,
+    a_task_s_source_may_read_another_image_through_the_cache,
 ];
 
 /// A source that first reads an image through the cache, and then has these bytes; the result of the read is sent.
@@ -193,9 +196,7 @@ fn sources_of_one_reader_that_need_each_other_s_images_end_at_once(temp: &TempCa
 /// The first chunk of the source is the whole image itself, read through the cache.
 async fn own_image(cache: AsyncImageCache) -> io::Result<Bytes> {
     let nobody = || io::Error::other("the image is not being fetched");
-    let (mut own, mut image) = (cache.follow("a").await?.ok_or_else(nobody)?, Vec::new());
-    own.read_to_end(&mut image).await?;
-    Ok(image.into())
+    read_all(cache.follow("a").await?.ok_or_else(nobody)?).await
 }
 
 async fn read_in_task(cache: AsyncImageCache, is_shared: bool) -> io::Result<()> {
@@ -214,6 +215,72 @@ fn a_task_s_source_that_needs_its_own_image_gets_an_error(temp: &TempCache) -> T
         std::thread::spawn(move || has_ended.send(run(read_in_task(cache, is_shared))));
         let error = ended.recv_timeout(AT_ONCE)?.expect_err("it waits for itself");
         assert_eq!(error.kind(), io::ErrorKind::Deadlock, "{error}");
+    }
+    Ok(())
+}
+
+/// Images, of which each one but the last is needed by the source of the one before.
+type Chain = &'static [&'static str];
+
+/// Opens the first image of the chain.
+async fn open_chain(cache: &AsyncImageCache, chain: Chain) -> Result<ImageReader, Error> {
+    let (first, needed) = chain.split_first().expect("the chain has an image");
+    let source = source_that_needs(cache.clone(), needed);
+    cache.get_or_fetch_stream(first, Expected::nothing(), source).await
+}
+
+fn source_that_needs(cache: AsyncImageCache, chain: Chain) -> ImageStream {
+    Box::pin(once(read_needed(cache, chain)))
+}
+
+/// The bytes of a source, which are those of the next image.
+async fn read_needed(cache: AsyncImageCache, chain: Chain) -> io::Result<Bytes> {
+    if chain.is_empty() {
+        return Ok(Bytes::from_static(b"end"));
+    }
+    read_all(open_chain(&cache, chain).await?).await
+}
+
+async fn read_all(mut reader: ImageReader) -> io::Result<Bytes> {
+    let mut image = Vec::new();
+    reader.read_to_end(&mut image).await?;
+    Ok(image.into())
+}
+
+/// Reads these chains at the same time, in another thread, so that the test ends although tasks wait for each other.
+fn read_chains(
+    temp: &TempCache,
+    chains: &'static [Chain],
+) -> Result<Vec<io::Result<Bytes>>, mpsc::RecvTimeoutError> {
+    let (cache, (has_ended, ended)) = (AsyncImageCache::from(temp.open()), mpsc::channel());
+    std::thread::spawn(move || {
+        let opened = join_all(chains.iter().map(|chain| open_chain(&cache, chain)));
+        has_ended.send(run(async {
+            let opened = opened.await.into_iter().map(|reader| reader.expect("the id is sound"));
+            join_all(opened.map(read_all)).await
+        }))
+    });
+    ended.recv_timeout(AT_ONCE)
+}
+
+fn sources_of_tasks_that_need_each_other_s_images_get_an_error(temp: &TempCache) -> Tested {
+    let circles: [&'static [Chain]; 3] = [
+        &[&["a", "b", "a"]],
+        &[&["a", "b", "c", "a"]],
+        &[&["a", "b", "end"], &["b", "c", "end"], &["c", "a", "end"]],
+    ];
+    for chains in circles {
+        for end in read_chains(temp, chains)? {
+            let error = end.expect_err("they wait for each other");
+            assert_eq!(error.kind(), io::ErrorKind::Deadlock, "{error}");
+        }
+    }
+    Ok(())
+}
+
+fn a_task_s_source_may_read_another_image_through_the_cache(temp: &TempCache) -> Tested {
+    for end in read_chains(temp, &[&["a", "b", "c"], &["b", "c"], &["c"]])? {
+        assert_eq!(end?, &b"end"[..]);
     }
     Ok(())
 }

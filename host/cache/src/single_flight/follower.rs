@@ -213,7 +213,7 @@ impl Follower {
         matches!(&self.file, FollowedFile::Local(file) if file.is_fetched_by_readers())
     }
 
-    /// Ready when there may be progress; an error if the task is a part of the source of the fetch.
+    /// Ready when there may be progress; an error if the fetch waits for this task.
     pub fn poll_moved(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.file {
             FollowedFile::Local(file) => file.poll_moved(self.position, context),

@@ -4,7 +4,8 @@ use super::growing_file::{GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
-use super::wait_graph::{Waiting, check_not_own_source};
+use super::task_waits;
+use super::wait_graph::Waiting;
 use image_cache_model::ImageId;
 use image_cache_store::process::Generation;
 use std::io;
@@ -93,12 +94,12 @@ impl GrowingFile for LocalFile {
 }
 
 impl LocalFile {
-    /// Ready when there may be progress; an error if the task is a part of the source of the fetch.
+    /// Ready when there may be progress; an error if the fetch waits for this task.
     pub fn poll_moved(&self, position: u64, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let look = || self.source.as_ref().is_some_and(|source| source.is_idle());
         let moved = self.progress.poll_moved(position, look, context);
         if moved.is_pending() {
-            check_not_own_source(&self.progress, &self.image_id)?;
+            task_waits::note(&self.progress, &self.image_id, position)?;
         }
         moved.map(Ok)
     }

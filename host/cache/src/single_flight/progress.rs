@@ -9,6 +9,7 @@ use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::Producer;
 use super::progress_info::FetchProgress;
+use super::task_waits::SourceWait;
 use super::wait_graph::SourceThread;
 use crate::withheld::readable;
 use image_cache_store::process::Generation;
@@ -34,6 +35,7 @@ pub(crate) struct Progress {
     /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
     pub(super) source_thread: SourceThread,
+    pub(super) source_wait: SourceWait,
     /// The process whose fetch it is.
     process: Generation,
 }
@@ -115,6 +117,7 @@ impl Progress {
             file: OnceLock::new(),
             size,
             source_thread: SourceThread::default(),
+            source_wait: SourceWait::default(),
             process: Generation::current(),
         })
     }

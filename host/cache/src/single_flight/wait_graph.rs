@@ -106,16 +106,8 @@ impl Drop for Waiting {
     }
 }
 
-/// For a task that is about to wait for a fetch: an error if this thread reads the source of that fetch, because the task is then a
-/// part of the source.
-pub(super) fn check_not_own_source(progress: &Progress, image: &ImageId) -> io::Result<()> {
-    match progress.source_thread.number() {
-        Some(thread) if thread == this_thread() => Err(deadlock(image)),
-        _ => Ok(()),
-    }
-}
-
-fn deadlock(image: &ImageId) -> io::Error {
+/// The error of a read that would wait for itself.
+pub(super) fn deadlock(image: &ImageId) -> io::Error {
     Error::Deadlock { image_id: image.clone() }.into()
 }
 

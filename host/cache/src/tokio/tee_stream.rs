@@ -2,7 +2,7 @@
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
-use crate::single_flight::Holding;
+use crate::single_flight::SourcePoll;
 use crate::withheld::Withheld;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -36,7 +36,7 @@ impl<S: Stream<Item = io::Result<Bytes>>> TeeStream<S> {
             let Some(filling) = &mut self.filling else { return Ok(None) };
             let (source, progress) = (&mut self.source, filling.progress());
             let next = poll_fn(|context| {
-                let _holding = Holding::start(&**progress);
+                let _polling = SourcePoll::start(progress);
                 source.poll_next_unpin(context)
             });
             let next = next.await;
