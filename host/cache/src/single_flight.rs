@@ -43,6 +43,7 @@ mod replay_check;
 mod request;
 mod resolve;
 mod shared_fetch;
+mod source_state;
 mod stuck;
 mod task_waits;
 mod wait_graph;

@@ -11,7 +11,7 @@ use image_cache_store::process::PerProcess;
 use image_cache_store::sync::lock;
 use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 /// The longest circle that is found.
 const MOST: usize = 1000;
@@ -24,24 +24,6 @@ thread_local! {
     static POLLED: RefCell<Vec<Arc<Progress>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The fetch for which the source of a fetch waits, and the position after which it needs bytes.
-#[derive(Debug, Default)]
-pub(super) struct SourceWait(Mutex<Option<(Weak<Progress>, u64)>>);
-
-impl SourceWait {
-    fn set(&self, wait: Option<(Weak<Progress>, u64)>) {
-        *lock(&self.0) = wait;
-    }
-
-    /// The fetch; `None` if the bytes have arrived.
-    fn fetch(&self) -> Option<Arc<Progress>> {
-        let (fetch, position) = lock(&self.0).clone()?;
-        let fetch = fetch.upgrade()?;
-        fetch.look_unless_moved(position, || ())?;
-        Some(fetch)
-    }
-}
-
 /// A task polls the source of a fetch, until this is dropped.
 #[must_use = "the source is polled until it is dropped"]
 pub(crate) struct SourcePoll<'a> {
@@ -51,7 +33,7 @@ pub(crate) struct SourcePoll<'a> {
 impl<'a> SourcePoll<'a> {
     /// The source is polled from now on. What it waits for is found out again.
     pub fn start(progress: &'a Arc<Progress>) -> SourcePoll<'a> {
-        progress.source_wait.set(None);
+        progress.source.set_wait(None);
         let _ = POLLED.try_with(|polled| polled.borrow_mut().push(Arc::clone(progress)));
         SourcePoll { _holding: Holding::start(progress) }
     }
@@ -80,9 +62,17 @@ pub(super) fn note(fetch: &Arc<Progress>, image: &ImageId, position: u64) -> io:
         if is_polled(&needed) {
             return Err(deadlock(image));
         }
-        next = needed.source_wait.fetch();
+        next = needed_by_source(&needed);
     }
     let wait = (Arc::downgrade(fetch), position);
-    polled.iter().for_each(|source| source.source_wait.set(Some(wait.clone())));
+    polled.iter().for_each(|polled| polled.source.set_wait(Some(wait.clone())));
     Ok(())
+}
+
+/// The fetch for which the source of this one waits; `None` if the bytes have arrived.
+fn needed_by_source(fetch: &Progress) -> Option<Arc<Progress>> {
+    let (needed, position) = fetch.source.wait()?;
+    let needed = needed.upgrade()?;
+    needed.look_unless_moved(position, || ())?;
+    Some(needed)
 }

@@ -5,6 +5,7 @@
 //! them gets an error instead.
 
 use super::progress::Progress;
+use super::source_state::{ThreadNumber, this_thread};
 use crate::error::Error;
 use image_cache_model::ImageId;
 use image_cache_store::process::PerProcess;
@@ -12,25 +13,10 @@ use image_cache_store::sync::lock;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The threads that wait for a fetch, and for which one.
 static WAITING: PerProcess<Mutex<HashMap<ThreadNumber, Wait>>> = PerProcess::new();
-
-/// The number of a thread in this process. 0 is no thread.
-type ThreadNumber = u64;
-
-/// The next number.
-static NEXT: AtomicU64 = AtomicU64::new(1);
-
-thread_local! {
-    static THIS_THREAD: ThreadNumber = NEXT.fetch_add(1, Ordering::Relaxed);
-}
-
-fn this_thread() -> ThreadNumber {
-    THIS_THREAD.with(|number| *number)
-}
 
 /// A wait for bytes of a fetch after a position.
 struct Wait {
@@ -41,19 +27,8 @@ struct Wait {
 impl Wait {
     /// The thread that must read the source to end the wait; none if the bytes have arrived, because the wait then ends by itself.
     fn source_thread(&self) -> Option<ThreadNumber> {
-        let look = || self.progress.source_thread.number();
+        let look = || self.progress.source.thread();
         self.progress.look_unless_moved(self.position, look).flatten()
-    }
-}
-
-/// The thread that reads the source of a fetch now, if any. The lock of [`WAITING`] orders its changes: a thread sets it before it waits
-/// itself, and a check sees it if it comes after that wait began.
-#[derive(Debug, Default)]
-pub(super) struct SourceThread(AtomicU64);
-
-impl SourceThread {
-    fn number(&self) -> Option<ThreadNumber> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|number| *number != 0)
     }
 }
 
@@ -68,15 +43,14 @@ pub(crate) struct Holding<P: Deref<Target = Progress>> {
 impl<P: Deref<Target = Progress>> Holding<P> {
     /// This thread reads the source from now on.
     pub fn start(progress: P) -> Self {
-        let before = progress.source_thread.0.load(Ordering::Relaxed);
-        progress.source_thread.0.store(this_thread(), Ordering::Relaxed);
+        let before = progress.source.set_thread(this_thread());
         Holding { progress, before }
     }
 }
 
 impl<P: Deref<Target = Progress>> Drop for Holding<P> {
     fn drop(&mut self) {
-        self.progress.source_thread.0.store(self.before, Ordering::Relaxed);
+        self.progress.source.set_thread(self.before);
     }
 }
 
