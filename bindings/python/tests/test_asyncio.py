@@ -142,6 +142,23 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
             results = await asyncio.wait_for(asyncio.gather(*tasks), 2 * WAIT)
         self.assertEqual((set(results), len(opened)), ({True}, 1))
 
+    async def test_cancelled_readers_of_a_slow_fetch_leave_threads_to_its_writer(self):
+        cores = os.cpu_count() or 1
+        data, reads = image(4 * MIB), []
+        async with await aio.Cache.open(self.cache_directory("cancelled"), other_writer_patience=90) as cache:
+            writer = await cache.begin("cirros")
+            await writer.write(data)
+            for _ in range(cores + 40):
+                reader = cache.get_or_fetch("cirros", None)
+                await anext(reader)
+                reads.append(asyncio.create_task(self.collect(reader)))
+            await asyncio.sleep(0.5)
+            for read in reads:
+                read.cancel()
+            ends = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), WAIT)
+            self.assertEqual({type(end) for end in ends}, {asyncio.CancelledError})
+            self.assertEqual((await asyncio.wait_for(writer.finish(), WAIT)).kind, "cached")
+
     async def test_the_executor_of_the_loop_is_left_to_the_program(self):
         loop, end = asyncio.get_running_loop(), threading.Event()
         loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
@@ -191,6 +208,46 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
                     await asyncio.wait_for(read(), WAIT)
                 self.assertEqual((caught.exception.kind, caught.exception.image_id), ("Deadlock", "cirros"))
                 self.assertEqual((await cache.call("cache_size")).images, 0)
+
+    async def test_sources_that_need_each_other_s_images_get_an_error(self):
+        names, barrier = ("a", "b", "c"), asyncio.Barrier(3)
+        async with await aio.Cache.open(self.cache_directory("circle"), other_writer_patience=90) as cache:
+
+            async def source(name, start):
+                await start()
+                needed = names[(names.index(name) + 1) % 3]
+                async for chunk in cache.get_or_fetch(needed, lambda: source(needed, no_start)):
+                    yield chunk
+
+            async def no_start():
+                pass
+
+            reads = [self.collect(cache.get_or_fetch(name, lambda name=name: source(name, barrier.wait))) for name in names]
+            ends = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), WAIT)
+            self.assertEqual([(type(end), end.kind) for end in ends], [(image_cache.FetchFailed, "Deadlock")] * 3)
+            self.assertEqual((await cache.call("cache_size")).images, 0)
+
+    async def test_a_slow_fetch_is_followed_by_a_source_and_by_tasks(self):
+        """Waits for other fetches are no circle, however long they take."""
+        more = asyncio.Event()
+
+        async def slow():
+            yield b"first"
+            await more.wait()
+            yield b"last"
+
+        async def needs_it():
+            async for chunk in self.cache.get_or_fetch("slow", None):
+                yield chunk
+
+        async with await aio.Cache.open(self.cache_directory("slow"), other_writer_patience=90) as self.cache:
+            reads = [asyncio.create_task(self.collect(self.cache.get_or_fetch("slow", slow)))]
+            while not await self.cache.call("is_being_cached", "slow"):
+                await asyncio.sleep(0.01)
+            reads += [asyncio.create_task(self.collect(self.cache.get_or_fetch(name, needs_it))) for name in "ab"]
+            await asyncio.sleep(2.5)
+            more.set()
+            self.assertEqual(await asyncio.wait_for(asyncio.gather(*reads), WAIT), [b"firstlast"] * 3)
 
     async def test_a_source_may_read_other_images_and_its_tasks_may_read_the_image_later(self):
         later = []

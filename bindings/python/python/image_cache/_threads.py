@@ -52,6 +52,11 @@ async def wait(function: Callable[P, T], *arguments: P.args, **options: P.kwargs
     return await _run(_current().wait, functools.partial(function, *arguments, **options))
 
 
+def start(function: Callable[[], Any]) -> None:
+    """Calls a function that may wait, without a wait for its end."""
+    _current().wait.submit(function)
+
+
 async def _run(executor: ThreadPoolExecutor, call: Callable[[], Any]) -> Any:
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(executor, context.run, call)

@@ -24,7 +24,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _cache, _nesting, _threads
-from ._aio_files import AsyncWriter, Reader
+from ._aio_files import AsyncWriter, FileInThreads, Reader
 from ._files import FollowedFile
 from ._prefix import Comparison, FollowingFailed, Prefix
 from ._records import Outcome
@@ -222,11 +222,9 @@ async def _followed(
     cache: _cache.Cache, file: FollowedFile, prefix: Prefix, expected: dict[str, Any]
 ) -> AsyncGenerator[bytes, None]:
     chunks, over = follow(file, prefix, expected), object()
-    run = _threads.work if file.is_cached else _threads.wait
+    reader = FileInThreads(file, cache)
     try:
-        if not file.is_cached:
-            _nesting.check(cache, file.name)
-        while (chunk := await run(next, chunks, over)) is not over:
+        while (chunk := await reader.call(next, chunks, over)) is not over:
             yield chunk
     finally:
-        await _threads.work(file.close)
+        await reader.close()
