@@ -34,6 +34,9 @@ const GLANCE: [&str; 7] = [
     "requests",
 ];
 
+/// A server that forks its workers without Python.
+const UWSGI: [&str; 1] = ["uwsgi==2.0.31"];
+
 /// The interpreter's oldest version, and what a virtual environment needs.
 const USABLE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
 
@@ -88,6 +91,7 @@ fn test(folder: &Path, wheel: &Path) -> Result<()> {
     let mut discover = clean.python();
     discover.args(["-m", "unittest", "discover", "--start-directory"]).arg(&tests);
     step("Tests of the Python package", discover)?;
+    test_uwsgi(&folder.join("uwsgi"), wheel, &tests)?;
     let glance = match Environment::kept(&folder.join("glance"), &GLANCE) {
         Ok(glance) => glance,
         Err(why) => return skip(&format!("Glance's own tests are not run: {why:#}")),
@@ -101,6 +105,17 @@ fn test(folder: &Path, wheel: &Path) -> Result<()> {
     let mut serving = glance.python();
     serving.arg(tests.join("glance_serves.py"));
     step("Glance with the Python package", serving)
+}
+
+fn test_uwsgi(home: &Path, wheel: &Path, tests: &Path) -> Result<()> {
+    let uwsgi = match Environment::kept(home, &UWSGI) {
+        Ok(uwsgi) => uwsgi,
+        Err(why) => return skip(&format!("the test with uWSGI is not run: {why:#}")),
+    };
+    uwsgi.install_wheel(wheel)?;
+    let mut workers = uwsgi.python();
+    workers.arg(tests.join("uwsgi_workers.py"));
+    step("uWSGI's workers with the Python package", workers)
 }
 
 fn skip(why: &str) -> Result<()> {

@@ -1,13 +1,15 @@
 //! The cache: every operation runs without Python's lock.
 
-use crate::errors::{checksum_exception, config_exception, exception, gone};
+use crate::errors::{config_exception, exception, gone};
+use crate::expected::expected;
 use crate::interpreter::without_lock;
 use crate::options;
 use crate::owned::Gone;
 use crate::reader::{Follower, Reader};
 use crate::records::{self, Record};
 use crate::writer::Writer;
-use image_cache::{Expected, ImageCache, Trust};
+use image_cache::ChecksumAlgorithm::{Md5, Sha256, Sha512};
+use image_cache::{ImageCache, Trust};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -177,6 +179,11 @@ impl Cache {
         self.run(py, |cache| cache.reload_driver().map(drop))
     }
 
+    /// Changes options of the open cache, by their names in a configuration file.
+    fn reconfigure(&self, py: Python<'_>, options: Vec<(String, OsString)>) -> PyResult<()> {
+        self.run(py, |cache| options::reconfigure(cache, &options))
+    }
+
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counters = self.run(py, |cache| Ok(cache.counters()))?;
         records::counters(py, &counters)
@@ -206,43 +213,36 @@ impl Cache {
         Ok(opened.map(|reader| Follower::new(image_id, reader)))
     }
 
-    /// A writer for an image of this size and MD5, if they are known.
-    #[pyo3(signature = (image_id, size=None, md5=None))]
+    /// A writer for an image of this size and these checksums, if they are known.
+    #[pyo3(signature = (image_id, size=None, md5=None, sha256=None, sha512=None))]
     fn begin(
         &self,
         py: Python<'_>,
         image_id: &str,
         size: Option<u64>,
         md5: Option<&str>,
+        sha256: Option<&str>,
+        sha512: Option<&str>,
     ) -> PyResult<Writer> {
-        let expected = expected(py, size, md5)?;
+        let expected = expected(py, size, [(Md5, md5), (Sha256, sha256), (Sha512, sha512)])?;
         let writer = self.run(py, |cache| cache.begin(image_id, expected))?;
         Ok(Writer::new(image_id, writer))
     }
 
     /// Checks what `begin` would refuse, without an effect.
-    #[pyo3(signature = (image_id, size=None, md5=None))]
+    #[pyo3(signature = (image_id, size=None, md5=None, sha256=None, sha512=None))]
     fn check(
         &self,
         py: Python<'_>,
         image_id: &str,
         size: Option<u64>,
         md5: Option<&str>,
+        sha256: Option<&str>,
+        sha512: Option<&str>,
     ) -> PyResult<()> {
-        expected(py, size, md5)?;
+        expected(py, size, [(Md5, md5), (Sha256, sha256), (Sha512, sha512)])?;
         self.run(py, |cache| cache.is_cached(image_id).map(drop))
     }
-}
-
-fn expected(py: Python<'_>, size: Option<u64>, md5: Option<&str>) -> PyResult<Expected> {
-    let mut expected = Expected::nothing();
-    if let Some(size) = size {
-        expected = expected.with_size(size);
-    }
-    if let Some(md5) = md5 {
-        expected = expected.with_md5(md5).map_err(|error| checksum_exception(py, &error))?;
-    }
-    Ok(expected)
 }
 
 fn trust(trust: Trust) -> &'static str {

@@ -1,7 +1,8 @@
 //! Errors of the cache as exceptions of `image_cache`, with their reasons as attributes.
 
 use crate::owned::Gone;
-use image_cache::{ConfigError, Error, InvalidChecksum};
+use crate::reasons;
+use image_cache::{ConfigError, Damage, Error, ImageId, InvalidChecksum};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 use std::io;
@@ -93,16 +94,11 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
             .text("image_id", image_id)
             .number("expected", *expected)
             .number("found", *found),
-        Error::Corrupt { image_id, .. } => {
-            Exception::new("Corrupt", error).text("image_id", image_id)
-        }
-        Error::Metadata { driver, .. } => {
-            Exception::new("MetadataError", error).text("driver", driver)
+        Error::Corrupt { image_id, damage } => {
+            of_damage(Exception::new("Corrupt", error).text("image_id", image_id), damage)
         }
         Error::InUse { .. } => Exception::new("InUse", error),
-        Error::NoDriver { configured, .. } => {
-            Exception::new("NoDriver", error).text("driver", configured)
-        }
+        Error::Metadata { .. } | Error::NoDriver { .. } => of_driver(error),
         other => of_fetch(other),
     };
     let made = made.retryable(error.is_retryable());
@@ -113,26 +109,60 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
     .into_python(py)
 }
 
+/// The exception for a failure of the driver; `Error` for any other.
+fn of_driver(error: &Error) -> Exception {
+    match error {
+        Error::Metadata { driver, reason, .. } => Exception::new("MetadataError", error)
+            .text("driver", driver)
+            .text("reason", reasons::driver_failure(reason)),
+        Error::NoDriver { configured, .. } => Exception::new("NoDriver", error)
+            .text("driver", configured)
+            .text("reason", "not-loaded"),
+        _ => Exception::new("Error", error),
+    }
+}
+
 /// The exception for an error of a fetch or of its reader; `Error` for any other.
 fn of_fetch(error: &Error) -> Exception {
     match error {
         Error::SourceFailed { image_id, source } => {
             Exception::new("FetchFailed", error).text("image_id", image_id).number_of(source)
         }
-        Error::FetchLost { image_id, .. }
-        | Error::Changed { image_id }
+        Error::FetchLost { image_id, loss } => {
+            of_kind(error, image_id).text("loss", reasons::loss(*loss))
+        }
+        Error::Changed { image_id }
         | Error::Deadlock { image_id }
         | Error::Truncated { image_id }
-        | Error::SourceNotReady { image_id, .. } => {
-            let kind = io::Error::from(error.clone()).kind();
-            Exception::new("FetchFailed", error)
-                .text("image_id", image_id)
-                .text("kind", format!("{kind:?}"))
-        }
+        | Error::SourceNotReady { image_id, .. } => of_kind(error, image_id),
         Error::ReaderFailed { kind } => {
             Exception::new("FetchFailed", error).text("kind", format!("{kind:?}"))
         }
         _ => Exception::new("Error", error),
+    }
+}
+
+/// A failure of a fetch, with the kind of its I/O error.
+fn of_kind(error: &Error, image_id: &ImageId) -> Exception {
+    let kind = io::Error::from(error.clone()).kind();
+    let failed = Exception::new("FetchFailed", error).text("image_id", image_id);
+    failed.text("kind", format!("{kind:?}"))
+}
+
+/// Adds how an image is damaged.
+fn of_damage(made: Exception, damage: &Damage) -> Exception {
+    let made = made.text("damage", reasons::damage(damage));
+    match damage {
+        Damage::Bytes { start, end } => made.number("start", *start).number("end", *end),
+        Damage::CutShort { expected } => made.number("expected", *expected),
+        Damage::Size { expected, found } => {
+            made.number("expected", *expected).number("found", *found)
+        }
+        Damage::Checksum { expected, found } => {
+            made.text("expected", expected.value()).text("found", found.value())
+        }
+        // A later version of the library may have more.
+        _ => made,
     }
 }
 

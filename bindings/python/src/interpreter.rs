@@ -7,9 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// How long the end of the interpreter waits for threads that return, and a fork for calls of other threads.
+/// How long the end of the interpreter waits for threads that return.
 const PATIENCE: Duration = Duration::from_secs(1);
-const FORK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a fork waits for calls of other threads, while nothing else of Python can run. The library itself waits for calls of
+/// drivers, which have locks of the whole process, and a child uses no value of its parent. What is left are locks that are held for
+/// microseconds, such as those of the log: short calls end in this time, and a long one has such a lock hardly ever.
+const FORK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -74,8 +78,8 @@ pub fn begin_shutdown(py: Python<'_>) {
     py.detach(|| wait_until_none(&RETURNING, PATIENCE));
 }
 
-/// Waits, at most five seconds, until no other thread works in the cache; returns whether none does. The caller keeps Python's lock, so
-/// no call begins meanwhile: a process that forks then has no thread inside the cache.
+/// Waits a moment until no other thread works in the cache; returns whether none does. The caller keeps Python's lock, so no call begins
+/// meanwhile. A call that only waits, for example for the fetch of another process, does not delay the fork further.
 #[pyfunction]
 pub fn wait_for_calls() -> bool {
     wait_until_none(&WORKING, FORK_PATIENCE)

@@ -6,11 +6,13 @@
 
 mod cache;
 mod errors;
+mod expected;
 mod interpreter;
 mod log;
 mod options;
 mod owned;
 mod reader;
+mod reasons;
 mod records;
 mod writer;
 

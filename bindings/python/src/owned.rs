@@ -1,6 +1,6 @@
 //! Values that belong to the process that made them: a forked child neither uses nor drops them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// A value of one process, until it is taken.
 ///
@@ -34,6 +34,19 @@ impl<T> Owned<T> {
         }
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         value.as_mut().map(work).ok_or(Gone::Closed)
+    }
+
+    /// Uses the value, unless it cannot be used, or another thread uses it now.
+    pub fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.is_inherited() {
+            return None;
+        }
+        let mut value = match self.value.try_lock() {
+            Ok(value) => value,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        value.as_mut().map(work)
     }
 
     /// Takes the value; waits for another thread that uses it.

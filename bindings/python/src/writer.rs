@@ -4,12 +4,13 @@ use crate::errors::{ended, exception, gone, io_exception};
 use crate::interpreter::without_lock;
 use crate::owned::{Gone, Owned};
 use crate::records::{self, OutcomeParts};
-use image_cache::{ImageWriter, Outcome};
+use image_cache::{ImageWriter, Outcome, SourceRead};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How a writer ended, in the order of the constants.
 const ENDS: [&str; 3] = ["is finished", "was aborted", "has failed"];
@@ -24,13 +25,16 @@ pub struct Writer {
     image_id: String,
     bypass: Option<OutcomeParts>,
     end: AtomicU8,
+    /// While a thread reads its source. It is only locked by threads that have Python's lock, for some instructions.
+    reading: Mutex<Option<SourceRead>>,
 }
 
 impl Writer {
     pub fn new(image_id: &str, writer: ImageWriter) -> Writer {
         let bypass = writer.bypass_reason().map(records::outcome);
         let (image_id, end) = (image_id.to_owned(), AtomicU8::new(FINISHED));
-        Writer { writer: Owned::new(writer), image_id, bypass, end }
+        let (writer, reading) = (Owned::new(writer), Mutex::new(None));
+        Writer { writer, image_id, bypass, end, reading }
     }
 
     fn gone(&self, py: Python<'_>, why: Gone) -> PyErr {
@@ -41,6 +45,10 @@ impl Writer {
             }
             Gone::Forked => gone(py, &format!("the writer of image {}", self.image_id), why),
         }
+    }
+
+    fn set_reading(&self, reading: Option<SourceRead>) {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
     }
 
     /// Takes the writer, for this end.
@@ -59,8 +67,22 @@ impl Writer {
         self.bypass.clone()
     }
 
+    /// This thread reads the source from now on, until `end_source_read`, or until a call adds the bytes or ends the writer. A read of
+    /// the image by its own source is then an error at once.
+    fn begin_source_read(&self) {
+        // The old one ends first, because it restores what was before it.
+        self.set_reading(None);
+        self.set_reading(self.writer.try_with(|writer| writer.reading_source()));
+    }
+
+    /// The source is no longer being read.
+    fn end_source_read(&self) {
+        self.set_reading(None);
+    }
+
     /// Adds the next bytes; returns their number.
     fn write(&self, py: Python<'_>, bytes: &Bound<'_, PyAny>) -> PyResult<usize> {
+        self.set_reading(None);
         let buffer: PyBuffer<u8> = PyBuffer::get(bytes)?;
         if !buffer.is_c_contiguous() {
             return Err(PyBufferError::new_err("a contiguous buffer is needed"));
@@ -83,6 +105,7 @@ impl Writer {
 
     /// The end of the image: verifies and publishes it.
     fn finish(&self, py: Python<'_>) -> PyResult<OutcomeParts> {
+        self.set_reading(None);
         let finished = without_lock(py, || -> Result<image_cache::Result<Outcome>, Gone> {
             let finished = self.take(FINISHED)?.finish();
             if finished.is_err() {
@@ -99,6 +122,7 @@ impl Writer {
 
     /// Undoes it. Does nothing after the end.
     fn abort(&self, py: Python<'_>) {
+        self.set_reading(None);
         without_lock(py, || {
             if let Ok(writer) = self.take(ABORTED) {
                 writer.abort();

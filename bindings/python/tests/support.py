@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import traceback
 import unittest
@@ -30,6 +31,31 @@ def pieces(data, size):
 
 def md5(data):
     return hashlib.md5(data).hexdigest()
+
+
+def digests(data):
+    """All checksums of these bytes, by their names as arguments."""
+    return {name: hashlib.new(name, data).hexdigest() for name in ("md5", "sha256", "sha512")}
+
+
+def within_wait(*works):
+    """Runs these at the same time; returns their results, and fails if one does not end in time."""
+    results = [None] * len(works)
+
+    def run(number, work):
+        try:
+            results[number] = (work(), None)
+        except BaseException as error:
+            results[number] = (None, error)
+
+    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    until(lambda: None not in results)
+    for _, error in results:
+        if error is not None:
+            raise error
+    return [result for result, _ in results]
 
 
 def until(condition):

@@ -2,6 +2,7 @@
 
 import ast
 import datetime
+import inspect
 import os
 import pathlib
 
@@ -159,28 +160,117 @@ class Errors(CacheTest):
         self.assertFalse(self.cache.is_cached("cirros"))
 
 
+    def test_an_error_has_its_reason_as_a_word(self):
+        self.cache.cache_image("cirros", image(3_000_000))
+        with open(self.path("cirros"), "r+b") as file:
+            file.seek(2_000_000)
+            file.write(b"damage")
+        with self.assertRaises(image_cache.Corrupt) as caught:
+            self.cache.verify("cirros")
+        error = caught.exception
+        self.assertEqual((error.damage, error.found), ("bytes", None))
+        self.assertTrue(error.start <= 2_000_000 < error.end <= 3_000_000)
+        self.cache.cache_image("cirros", image(5000))
+        os.truncate(self.path("cirros"), 4000)
+        with self.assertRaises(image_cache.Corrupt) as caught:
+            self.cache.open_for_read("cirros").read()
+        self.assertIn(caught.exception.damage, ("size", "cut-short"))
+        self.assertEqual(caught.exception.expected, 5000)
+
+        writer = self.cache.begin("cirros")
+        writer.write(image(3 << 20))
+        file = self.cache.follow("cirros")
+        file.read(1)
+        writer.abort()
+        with self.assertRaises(image_cache.FetchFailed) as caught:
+            while file.read(1 << 20):
+                pass
+        self.assertEqual((caught.exception.loss, caught.exception.image_id), ("abandoned", "cirros"))
+
+    def test_a_failure_of_the_driver_has_its_reason_as_a_word(self):
+        with self.assertRaises(image_cache.MetadataError) as caught:
+            self.cache.reconfigure(driver="none-of-this-name")
+        self.assertIsInstance(caught.exception, image_cache.MetadataError)
+        self.assertEqual((caught.exception.reason, self.cache.driver().name), ("not-loaded", "sqlite"))
+
+
+class Reconfiguring(CacheTest):
+    def test_options_change_while_the_cache_is_open(self):
+        self.cache.cache_image("cirros", image(5000))
+        self.assertEqual(self.cache.prune().images, 0)
+        driver = self.cache.reconfigure(max_size=1000, hit_delay=0.5)
+        self.assertEqual(driver.name, "sqlite")
+        self.assertEqual(self.cache.prune().images, 1)
+        self.cache.cache_image("cirros", b"bytes")
+        self.assertEqual(self.cache.reconfigure(driver="xattr").name, "xattr")
+        self.assertTrue(self.cache.is_cached("cirros"))
+        self.assertEqual(self.cache.cached_image("cirros").size, 5)
+
+    def test_a_fault_is_named_and_nothing_is_changed(self):
+        self.cache.cache_image("cirros", image(5000))
+        for options, words in (
+            ({"max_sise": 5}, "max_size"),
+            ({"max_size": "much", "hit_delay": "soon", "verify_reads": False}, "image_cache_hit_delay"),
+            ({"max_size": 1, "dir": "/elsewhere"}, "open another cache"),
+            ({"max_size": 1, "driver": None}, "driver is None"),
+        ):
+            with self.assertRaises(image_cache.ConfigError) as caught:
+                self.cache.reconfigure(**options)
+            self.assertIn(words, str(caught.exception))
+            self.assertTrue(caught.exception.faults)
+            self.assertEqual(self.cache.prune().images, 0)
+
+    def test_a_change_keeps_the_other_options(self):
+        with self.open(driver="xattr", max_size=100) as cache:
+            cache.reconfigure(hit_delay=1)
+            cache.cache_image("cirros", image(5000))
+            self.assertEqual((cache.driver().name, cache.prune().images), ("xattr", 1))
+
+
+def parameters(value):
+    """The parameters, as text; None for a property."""
+    if inspect.isgetsetdescriptor(value):
+        return None
+    return [str(each) for each in inspect.signature(value).parameters.values()]
+
+
+def parameters_of_stub(function):
+    """The same from the text of a stub."""
+    if any(isinstance(each, ast.Name) and each.id == "property" for each in function.decorator_list):
+        return None
+    names = [each.arg for each in function.args.args]
+    defaults = ["=" + ast.unparse(default) for default in function.args.defaults]
+    return [name + default for name, default in zip(names, [""] * (len(names) - len(defaults)) + defaults)]
+
+
 class Package(CacheTest):
     def test_the_stubs_have_what_the_native_part_has(self):
+        """The same classes, functions and properties, with the same parameters and defaults."""
         stub = pathlib.Path(image_cache.__file__).with_name("_native.pyi").read_text()
         stated = {}
         for node in ast.parse(stub).body:
             if isinstance(node, ast.ClassDef):
-                names = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
-                stated[node.name] = names - {"__new__"}
+                stated[node.name] = {each.name: parameters_of_stub(each) for each in node.body}
             elif isinstance(node, ast.FunctionDef):
-                stated[node.name] = None
-        public = lambda names: {name for name in names if not name.startswith("_")}
+                stated[node.name] = parameters_of_stub(node)
         found = {}
-        for name in public(dir(_native)):
-            value = getattr(_native, name)
-            found[name] = public(vars(value)) if isinstance(value, type) else None
+        for name, value in vars(_native).items():
+            if isinstance(value, type):
+                public = {key: each for key, each in vars(value).items() if not key.startswith("_")}
+                found[name] = {key: parameters(each) for key, each in public.items()}
+                if "__new__" in stated.get(name, {}):
+                    found[name]["__new__"] = ["cls", *parameters(value)]
+            elif not name.startswith("_"):
+                found[name] = parameters(value)
         self.assertEqual(found, stated)
 
     def test_everything_public_has_a_docstring(self):
         for name in image_cache.__all__:
             value = getattr(image_cache, name)
             self.assertTrue(value.__doc__, name)
-            for member, function in vars(value).items():
+            bases = [base for base in value.__mro__ if base.__module__.startswith("image_cache")]
+            members = [member for base in bases for member in vars(base).items()]
+            for member, function in members:
                 if not member.startswith("_") and callable(function):
                     is_known = any(hasattr(base, member) for base in value.__mro__[1:])
                     self.assertTrue(function.__doc__ or is_known, f"{name}.{member}")

@@ -73,6 +73,15 @@ class ForGlance(CacheTest):
             self.assertFalse(self.images.is_cached(2))
         self.assertTrue(self.images.cache_image_iter(3, iter(chunks), None))
 
+    def test_an_image_without_a_checksum_is_cached_unchecked(self):
+        """Glance's record of an image may have no checksum, or an empty one."""
+        for name, checksum in enumerate((None, "")):
+            self.assertEqual(list(self.images.get_caching_iter(name, checksum, iter([b"a", b"b"]))), [b"a", b"b"])
+            self.assertEqual(self.read(name), b"ab")
+            with self.images.driver.open_for_write(f"pushed-{name}", checksum) as file:
+                file.write(b"pushed")
+            self.assertTrue(self.images.is_cached(f"pushed-{name}"))
+
     def test_an_exception_of_the_store_reaches_the_client_itself_and_nothing_is_cached(self):
         error = Store("ours")
 

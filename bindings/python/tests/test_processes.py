@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import unittest
 
 import image_cache
@@ -153,6 +154,22 @@ class Sqlite(Operations, CacheTest):
             for thread in threads:
                 thread.join()
         self.assertEqual(len([record for record in self.cache.cached_images() if "child" in record.image_id]), 20)
+
+    def test_a_fork_does_not_wait_for_a_reader_that_waits(self):
+        """The patience for another writer is half a minute; all of Python stands still during a fork."""
+        data, writer = image(4 << 20), self.cache.begin("slow")
+        writer.write(data)
+        file, got = self.cache.follow("slow"), []
+        reader = threading.Thread(target=lambda: got.extend(iter(lambda: file.read(1 << 20), b"")))
+        reader.start()
+        until(lambda: got)
+        begun = time.monotonic()
+        for _ in range(5):
+            self.assertEqual(in_child(lambda: None), "")
+        self.assertLess(time.monotonic() - begun, 5, "five forks")
+        writer.finish()
+        reader.join(WAIT)
+        self.assertEqual(b"".join(got), data)
 
     def test_a_child_has_its_own_thread_that_interrupts_drivers(self):
         def threads():

@@ -8,7 +8,7 @@ import threading
 import unittest
 
 import image_cache
-from support import CacheTest, image
+from support import CacheTest, image, within_wait
 
 MIB = 1 << 20
 
@@ -62,6 +62,13 @@ class Reading(CacheTest):
         with self.assertRaises(TypeError):
             self.file.readinto("text")
         self.assertEqual(self.file.tell(), 0, "nothing was read")
+
+    def test_an_empty_buffer_gets_nothing_at_once_although_a_fetch_makes_no_progress(self):
+        writer = self.cache.begin("slow")
+        with self.cache.follow("slow") as file:
+            results = within_wait(lambda: file.readinto(bytearray()), lambda: file.read(0))
+            self.assertEqual(results, [0, b""])
+        writer.abort()
 
     def test_a_range_is_a_file_of_its_own_and_counts_a_hit(self):
         with self.cache.open_range("cirros", MIB - 1, MIB + 3) as part:

@@ -1,12 +1,13 @@
 """Sources: their exceptions, their buffers, and readers that share them."""
 
+import functools
 import io
 import os
 import threading
 import unittest
 
 import image_cache
-from support import CacheTest, image, md5, pieces, until
+from support import CacheTest, digests, image, md5, pieces, until, within_wait
 
 MIB = 1 << 20
 
@@ -92,6 +93,58 @@ class Sources(CacheTest):
 
         self.assertEqual(list(self.cache.get_or_fetch("outer", source)), [b"a", b"b"])
         self.assertTrue(self.cache.is_cached("outer") and self.cache.is_cached("inner"))
+
+    def test_a_source_that_needs_its_own_image_gets_an_error_at_once(self):
+        """The default patience for another writer is longer than the test waits."""
+        def own():
+            return self.cache.get_or_fetch("cirros", own)
+
+        def followed():
+            yield b"first"
+            yield from self.cache.follow("cirros")
+
+        def pushed():
+            with self.cache.begin("cirros") as writer, writer.reading_source():
+                return self.cache.follow("cirros").read(1)
+
+        for read in (
+            lambda: list(self.cache.get_or_fetch("cirros", own)),
+            lambda: list(self.cache.get_or_fetch("cirros", lambda: list(own()))),
+            lambda: list(self.cache.get_or_fetch("cirros", followed)),
+            lambda: list(self.cache.caching_reader("cirros", followed())),
+            lambda: self.cache.cache_image("cirros", followed()),
+            lambda: list(self.cache.get_or_fetch("cirros", lambda: self.cache.get_or_fetch("other", own))),
+            pushed,
+        ):
+            with self.assertRaises(image_cache.FetchFailed) as caught:
+                within_wait(read)
+            self.assertEqual((caught.exception.kind, caught.exception.image_id), ("Deadlock", "cirros"))
+            self.assertEqual(self.cache.cache_size().images, 0)
+            self.assertFalse(self.cache.is_being_cached("cirros"))
+
+    def test_sources_that_need_each_other_s_images_get_an_error_at_once(self):
+        names, barrier = ("a", "b", "c"), threading.Barrier(3)
+
+        def source(name, start):
+            start()
+            needed = names[(names.index(name) + 1) % 3]
+            yield from self.cache.get_or_fetch(needed, lambda: source(needed, lambda: None))
+
+        def read(name):
+            with self.assertRaises(image_cache.FetchFailed) as caught:
+                list(self.cache.get_or_fetch(name, lambda: source(name, barrier.wait)))
+            return caught.exception.kind
+
+        kinds = within_wait(*(functools.partial(read, name) for name in names))
+        self.assertEqual(kinds, ["Deadlock"] * 3)
+        self.assertEqual(self.cache.cache_size().images, 0)
+
+    def test_a_reader_of_the_thread_that_has_a_caching_reader_does_not_fail(self):
+        """The source is not being read then: after its patience, the second reader reads its own source."""
+        with self.open(other_writer_patience=1) as cache:
+            with cache.caching_reader("cirros", [b"a", b"b", b"c"]) as first:
+                next(first)
+                self.assertEqual(b"".join(cache.get_or_fetch("cirros", lambda: [b"own"])), b"own")
 
     def test_a_cached_image_that_is_not_the_expected_one_is_not_served(self):
         self.cache.cache_image("cirros", b"old")
@@ -191,7 +244,8 @@ class Sharing(CacheTest):
 
     def test_a_reader_that_expects_more_than_the_fetch_does_not_get_another_image(self):
         data = image(4 * MIB)
-        for expected in ({"md5": md5(b"other")}, {"size": 5}):
+        others = [{name: digest} for name, digest in digests(b"other").items()]
+        for expected in ({"size": 5}, *others, {**digests(data), "sha512": digests(b"other")["sha512"]}):
             writer = self.cache.begin("cirros")
             writer.write(data[: 2 * MIB])
             reader = self.cache.get_or_fetch("cirros", lambda: self.fail("it is not opened"), **expected)

@@ -5,7 +5,7 @@ import shutil
 import unittest
 
 import image_cache
-from support import CacheTest, image, md5, pieces
+from support import CacheTest, digests, image, md5, pieces
 
 MIB = 1 << 20
 
@@ -83,11 +83,36 @@ class Writing(CacheTest):
             writer.write(b"6")
         self.assertEqual(self.cache.cache_size().images, 0)
 
+    def test_all_expected_checksums_are_verified(self):
+        data, wrong = image(MIB + 5), digests(b"other")
+        self.assertEqual(self.cache.cache_image("right", data, **digests(data)).kind, "cached")
+        upper = {name: digest.upper() for name, digest in digests(data).items()}
+        self.assertEqual(list(self.cache.caching_reader("upper", [data], **upper)), [data])
+        for name in wrong:
+            expected = {**digests(data), name: wrong[name]}
+            for work in (
+                lambda: self.cache.cache_image("wrong", data, **expected),
+                lambda: list(self.cache.caching_reader("wrong", [data], **expected)),
+                lambda: list(self.cache.get_or_fetch("wrong", lambda: [data], **expected)),
+            ):
+                with self.assertRaises(image_cache.ChecksumMismatch) as caught:
+                    work()
+                found = (caught.exception.expected, caught.exception.found)
+                self.assertEqual(found, (wrong[name], digests(data)[name]))
+        self.assertFalse(self.cache.is_cached("wrong") or self.cache.is_being_cached("wrong"))
+
     def test_wrong_arguments_are_named(self):
-        for digest in ("foobar", "0" * 31, "0" * 33, "z" * 32):
-            with self.assertRaises(image_cache.InvalidChecksum) as caught:
-                self.cache.begin("cirros", md5=digest)
-            self.assertIn("32 hexadecimal digits", str(caught.exception))
+        for name, length in (("md5", 32), ("sha256", 64), ("sha512", 128)):
+            for digest in ("", "foobar", "0" * (length - 1), "0" * (length + 1), "z" * length):
+                for work in (
+                    lambda expected: self.cache.begin("cirros", **expected),
+                    lambda expected: self.cache.cache_image("cirros", [b"bytes"], **expected),
+                    lambda expected: self.cache.caching_reader("cirros", [b"bytes"], **expected),
+                    lambda expected: self.cache.get_or_fetch("cirros", lambda: [b"bytes"], **expected),
+                ):
+                    with self.assertRaises(image_cache.InvalidChecksum) as caught:
+                        work({name: digest})
+                    self.assertIn(f"{length} hexadecimal digits", str(caught.exception))
         with self.assertRaises(OverflowError):
             self.cache.begin("cirros", size=-1)
         writer = self.cache.begin("cirros")

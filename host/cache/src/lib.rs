@@ -117,7 +117,7 @@ pub use reading::{CachedFile, CachedReader};
 pub use resuming::{Break, Resuming};
 pub use single_flight::{FetchProgress, FetchReader, Route};
 pub use tee::CachingReader;
-pub use writer::ImageWriter;
+pub use writer::{ImageWriter, SourceRead};
 
 /// The examples of the README, compiled by `cargo test`.
 #[cfg(doctest)]

@@ -13,7 +13,8 @@
 //! [`caching_reader`](crate::ImageCache::caching_reader): a follower waits for that reader, but at most for
 //! `image_cache_other_writer_patience`. This timeout also prevents a deadlock of a thread that holds both readers. A writer that
 //! makes no progress is remembered until it writes again: later readers do not wait for it. A source that itself reads images is
-//! [never waited for](wait_graph) by its own thread, nor in a circle: the reader that would close the circle gets an error.
+//! never waited for by its own [thread](wait_graph) or [task](task_waits), nor in a circle: the reader that would close the circle gets an
+//! error.
 //!
 //! **Another process.** Its growing file is [read in the same way](external::ExternalFile): the lock shows that the writer is
 //! alive, and the rename that the image is verified.
@@ -42,7 +43,9 @@ mod replay_check;
 mod request;
 mod resolve;
 mod shared_fetch;
+mod source_state;
 mod stuck;
+mod task_waits;
 mod wait_graph;
 
 #[cfg(feature = "tokio")]
@@ -50,6 +53,7 @@ pub(crate) use self::{
     follower::Follower,
     progress::PumpCall,
     reader_state::{Action, ReaderState, SourceNeed, SourceToken},
+    task_waits::SourcePoll,
 };
 pub(crate) use growing_file::{Completed, FetchEnd};
 pub(crate) use producer::Producer;
@@ -58,6 +62,7 @@ pub use progress_info::{FetchProgress, Route};
 pub use reader::FetchReader;
 pub(crate) use request::Request;
 use stuck::StuckWriters;
+pub(crate) use wait_graph::Holding;
 
 use image_cache_model::ImageId;
 use image_cache_store::sync::lock;

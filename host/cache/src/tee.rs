@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::fill::Fill;
 use crate::outcome::Outcome;
+use crate::single_flight::Holding;
 use crate::withheld::{Withheld, readable};
 use image_cache_store::image_hasher::WRITE_BLOCK;
 use std::io::{self, Read};
@@ -101,7 +102,10 @@ impl<R: Read> Read for CachingReader<R> {
             let start = usize::from(self.withheld.is_some());
             let mut one = [0];
             let room = if buf.len() > start { &mut buf[start..] } else { &mut one[..] };
-            let count = match read_checked(&mut self.source, room) {
+            let holding = Holding::start(&**fill.progress());
+            let read = read_checked(&mut self.source, room);
+            drop(holding);
+            let count = match read {
                 Ok(0) => return self.end(buf),
                 Ok(count) => count,
                 Err(error) if Error::asks_to_read_again(&error) => {
@@ -139,7 +143,10 @@ pub(crate) fn drain<R: Read>(mut source: R, mut fill: Fill) -> Result<Outcome> {
         if let Some(outcome) = fill.bypass_reason() {
             return Ok(outcome.clone());
         }
-        match source.read(&mut buffer) {
+        let holding = Holding::start(&**fill.progress());
+        let read = source.read(&mut buffer);
+        drop(holding);
+        match read {
             Ok(0) => return fill.finish(),
             Ok(count) if count > buffer.len() => {
                 let source = io::Error::other("it returned a larger count than the buffer's size");

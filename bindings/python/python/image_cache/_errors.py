@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
+DEADLOCK = "Deadlock"
+"""The kind of a read that would wait for itself."""
+
+
 class Error(Exception):
     """The base of all exceptions of this package.
 
@@ -63,10 +67,12 @@ class FetchFailed(Error, OSError):
     """A fetch that this reader followed failed or was interrupted.
 
     Attributes:
-        kind: the kind of the error, for example `TimedOut`: the fetch makes no progress.
+        kind: the kind of the error, for example `TimedOut`: the fetch makes no progress; or `Deadlock`: a source needs its own image.
+        loss: if its writer was lost, how: `abandoned` (the writer ended), `cache-failed`, or `stuck` (no progress); otherwise None.
     """
 
     kind: str | None = None
+    loss: str | None = None
 
 
 class VerificationFailed(Error):
@@ -90,7 +96,21 @@ class SizeMismatch(VerificationFailed):
 
 
 class Corrupt(Error, OSError):
-    """A cached image is damaged: it is no longer cached. The bytes that were delivered before are correct."""
+    """A cached image is damaged: it is no longer cached. The bytes that were delivered before are correct.
+
+    Attributes:
+        damage: how: `bytes` (some have changed), `cut-short` or `size` (the file has another size), or `checksum`.
+        start: for `bytes`, the offset of the damaged block; otherwise None.
+        end: for `bytes`, the offset after it; otherwise None.
+        expected: the size or the checksum that was cached; None for `bytes`.
+        found: the size or the checksum of the file; None for `bytes` and `cut-short`.
+    """
+
+    damage: str | None = None
+    start: int | None = None
+    end: int | None = None
+    expected: str | int | None = None
+    found: str | int | None = None
 
 
 class MetadataError(Error):
@@ -98,9 +118,11 @@ class MetadataError(Error):
 
     Attributes:
         driver: the driver in use.
+        reason: a word for the reason, the same in each version, for example `not-loaded`, `call-failed`, `out-of-time` or `no-victims`.
     """
 
     driver: str | None = None
+    reason: str | None = None
 
 
 class NoDriver(MetadataError):

@@ -107,7 +107,7 @@ class FollowedFile(_ChunkedFile):
         return self._follower.is_cached
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Reads into the buffer; returns the number of bytes, 0 only at the end."""
+        """Reads into the buffer; returns the number of bytes, 0 only at the end, or for an empty buffer."""
         return self._follower.readinto(buffer)
 
     def close(self) -> None:

@@ -1,4 +1,8 @@
-"""What the end of the interpreter and a forked child need. The library itself closes inherited locks, and opens the cache anew."""
+"""What the end of the interpreter and a forked child need.
+
+The library notices forks itself: it waits for calls of drivers, closes inherited locks, and opens the cache anew. Before a fork, this
+module only lets short calls end.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._check import Check
-from ._errors import Error, VerificationFailed
+from ._errors import DEADLOCK, Error, VerificationFailed
 from ._files import CHUNK
 from ._prefix import FollowingFailed, Prefix
 from ._records import Outcome
@@ -46,6 +46,8 @@ class CachingReader(Iterator[Any]):
 
     def __init__(self, writer: Writer, open_source: Callable[[], Any]) -> None:
         self._writer = writer
+        # Once for each chunk, so it is not looked up again. The next write, or the end of the writer, ends it.
+        self._begin_source_read = writer._writer.begin_source_read
         try:
             self._source = chunks(open_source())
         except BaseException:
@@ -75,6 +77,7 @@ class CachingReader(Iterator[Any]):
     def _next_chunk(self) -> Any:
         """The next chunk that is not empty, after it was written; None after the verified end."""
         try:
+            self._begin_source_read()
             for chunk in self._source:
                 # A source may use its buffer again while the chunk is withheld.
                 chunk = chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk))
@@ -168,7 +171,8 @@ class FetchReader(Iterator[Any]):
 
         def open_source() -> Any:
             nonlocal source
-            source = self._open_source()
+            with writer.reading_source():
+                source = self._open_source()
             return source
 
         try:
@@ -203,7 +207,7 @@ def _is_expected(cache: Cache, file: FollowedFile, expected: dict[str, Any]) -> 
     """Whether the records say that a cached image is the expected one; closes another one. A running fetch is not known yet."""
     if not file.is_cached:
         return True
-    size, md5 = expected["size"], expected["md5"]
+    size, md5 = expected["size"], expected.get("md5")
     agrees = size is None or size == file.image_size
     if agrees and md5:
         record = cache.cached_image(file.name)
@@ -231,6 +235,7 @@ def follow(
     Raises:
         FollowingFailed: the reader may continue with another source.
         VerificationFailed: the fetch ended with other bytes than this reader expects.
+        FetchFailed: the reader is a part of the source of that fetch, so it would wait for itself.
     """
     prefix.is_verified = file.is_cached
     check = Check(file.name, {} if file.is_cached else expected)
@@ -252,6 +257,6 @@ def _read(file: FollowedFile, prefix: Prefix) -> bytes:
         # All readers of a fetch end alike.
         raise
     except (Error, OSError) as error:
-        if file.is_cached and prefix.size > 0:
+        if (file.is_cached and prefix.size > 0) or getattr(error, "kind", None) == DEADLOCK:
             raise
         raise FollowingFailed from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import _native
@@ -33,6 +35,16 @@ class Writer(io.RawIOBase):
         """Why it does not cache the image, if that was certain at the beginning: it then only verifies the bytes."""
         bypass = self._writer.bypass
         return None if bypass is None else Outcome(*bypass)
+
+    @contextlib.contextmanager
+    def reading_source(self) -> Iterator[None]:
+        """In this block, this thread reads the next bytes from a source. If the source needs the image itself, through a cache of this
+        process, its read raises `FetchFailed` at once, instead of waiting until its patience ends."""
+        self._writer.begin_source_read()
+        try:
+            yield
+        finally:
+            self._writer.end_source_read()
 
     def writable(self) -> bool:
         return True

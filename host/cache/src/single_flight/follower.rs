@@ -15,6 +15,7 @@ use crate::withheld::readable;
 use image_cache_model::{Expected, ImageId};
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// A reader's position in a fetch that it follows.
 ///
@@ -48,7 +49,7 @@ impl Follower {
         request: &Request,
         (progress, producer): (Arc<Progress>, Producer),
     ) -> Option<Follower> {
-        let file = LocalFile::join(progress, &producer)?;
+        let file = LocalFile::join(progress, request.image_id.clone(), &producer)?;
         let is_patient = !file.is_fetched_by_readers();
         Some(Follower::new(request, FollowedFile::Local(file), is_patient))
     }
@@ -59,7 +60,8 @@ impl Follower {
         progress: Arc<Progress>,
         source: Option<Arc<dyn SharedSource>>,
     ) -> Follower {
-        let file = FollowedFile::Local(LocalFile::new(progress, source));
+        let image_id = request.image_id.clone();
+        let file = FollowedFile::Local(LocalFile::new(progress, image_id, source));
         Follower { is_own: true, ..Follower::new(request, file, false) }
     }
 
@@ -211,11 +213,11 @@ impl Follower {
         matches!(&self.file, FollowedFile::Local(file) if file.is_fetched_by_readers())
     }
 
-    /// Ready when there may be progress.
-    pub fn poll_moved(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+    /// Ready when there may be progress; an error if the fetch waits for this task.
+    pub fn poll_moved(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.file {
             FollowedFile::Local(file) => file.poll_moved(self.position, context),
-            FollowedFile::External(_) => std::task::Poll::Ready(()),
+            FollowedFile::External(_) => Poll::Ready(Ok(())),
         }
     }
 

@@ -4,16 +4,21 @@ use super::growing_file::{GrowingFile, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
+use super::task_waits;
+use super::wait_graph::Waiting;
+use image_cache_model::ImageId;
 use image_cache_store::process::Generation;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The growing file of a fetch in this process. It counts as a reader of the fetch: after the drop of the last one, the fetch is
 /// abandoned or continues alone, as configured.
 pub(super) struct LocalFile {
     progress: Arc<Progress>,
+    image_id: ImageId,
     /// The source, if it belongs to all readers.
     source: Option<Arc<dyn SharedSource>>,
     /// Whether a task reads the source. Its runtime may have stopped, or may wait for this thread.
@@ -24,20 +29,28 @@ pub(super) struct LocalFile {
 
 impl LocalFile {
     /// Joins a fetch; `None` if the fetch is ending.
-    pub fn join(progress: Arc<Progress>, producer: &Producer) -> Option<LocalFile> {
+    pub fn join(
+        progress: Arc<Progress>,
+        image_id: ImageId,
+        producer: &Producer,
+    ) -> Option<LocalFile> {
         let source = match producer {
             Producer::AnyReader(source) => Some(source.upgrade()?),
             Producer::Reader | Producer::Task => None,
         };
-        let mut file = LocalFile::new(progress, source);
+        let mut file = LocalFile::new(progress, image_id, source);
         file.is_task = matches!(producer, Producer::Task);
         Some(file)
     }
 
     /// The file of the reader's own fetch.
-    pub fn new(progress: Arc<Progress>, source: Option<Arc<dyn SharedSource>>) -> LocalFile {
+    pub fn new(
+        progress: Arc<Progress>,
+        image_id: ImageId,
+        source: Option<Arc<dyn SharedSource>>,
+    ) -> LocalFile {
         progress.join();
-        LocalFile { progress, source, is_task: false, process: Generation::current() }
+        LocalFile { progress, image_id, source, is_task: false, process: Generation::current() }
     }
 
     /// Whether its readers fetch the bytes.
@@ -72,6 +85,7 @@ impl GrowingFile for LocalFile {
         match &self.source {
             Some(source) => source.fetch_next(position),
             None => {
+                let _waiting = Waiting::start(&self.progress, &self.image_id, position)?;
                 self.progress.wait(position, at_most);
                 Ok(())
             }
@@ -80,14 +94,14 @@ impl GrowingFile for LocalFile {
 }
 
 impl LocalFile {
-    /// Ready when there may be progress.
-    pub fn poll_moved(
-        &self,
-        position: u64,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<()> {
+    /// Ready when there may be progress; an error if the fetch waits for this task.
+    pub fn poll_moved(&self, position: u64, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let look = || self.source.as_ref().is_some_and(|source| source.is_idle());
-        self.progress.poll_moved(position, look, context)
+        let moved = self.progress.poll_moved(position, look, context);
+        if moved.is_pending() {
+            task_waits::note(&self.progress, &self.image_id, position)?;
+        }
+        moved.map(Ok)
     }
 
     /// Fetches the next bytes if readers fetch and no other reader is fetching; true if there may be bytes now.

@@ -9,6 +9,7 @@ use super::growing_file::{FetchEnd, Snapshot};
 use super::partial_bytes::PartialBytes;
 use super::producer::Producer;
 use super::progress_info::FetchProgress;
+use super::source_state::SourceState;
 use crate::withheld::readable;
 use image_cache_store::process::Generation;
 use image_cache_store::sync::lock;
@@ -32,6 +33,8 @@ pub(crate) struct Progress {
     file: OnceLock<Arc<File>>,
     /// Total bytes of the image, if the reader that started the fetch knew.
     size: Option<u64>,
+    /// How its source is being read.
+    pub(super) source: SourceState<Progress>,
     /// The process whose fetch it is.
     process: Generation,
 }
@@ -112,6 +115,7 @@ impl Progress {
             awaited: AtomicBool::new(false),
             file: OnceLock::new(),
             size,
+            source: SourceState::new(),
             process: Generation::current(),
         })
     }

@@ -3,9 +3,10 @@
 use super::growing_file::FetchEnd;
 use super::producer::{Producer, SharedSource};
 use super::progress::Progress;
-use super::wait_graph::{SourceHolder, Waiting};
+use super::wait_graph::{Holding, Waiting};
 use crate::error::Error;
 use crate::fill::Fill;
+use image_cache_model::ImageId;
 use image_cache_store::image_hasher::WRITE_BLOCK;
 use image_cache_store::sync::lock;
 use std::io::{self, Read};
@@ -50,10 +51,9 @@ impl Read for LazySource {
 /// the fetch.
 pub(crate) struct SharedFetch {
     progress: Arc<Progress>,
+    image_id: ImageId,
     /// Empty while a reader fetches the next piece, and after the fetch has ended.
     pump: Mutex<Option<Box<SourcePump>>>,
-    /// The thread that fetches the next piece.
-    holder: Arc<SourceHolder>,
     to_end: bool,
 }
 
@@ -69,11 +69,11 @@ impl SharedFetch {
     pub fn start(fetch: OpenSource, mut fill: Fill, to_end: bool) -> Arc<SharedFetch> {
         fill.keep_pending();
         let progress = Arc::clone(fill.progress());
-        let holder = SourceHolder::new(fill.image_id().clone(), Arc::clone(&progress));
+        let image_id = fill.image_id().clone();
         let pump =
             Box::new(SourcePump { source: LazySource::new(fetch), fill, buffer: Vec::new() });
         let pump = Mutex::new(Some(pump));
-        let fetch = Arc::new(SharedFetch { progress, pump, holder, to_end });
+        let fetch = Arc::new(SharedFetch { progress, image_id, pump, to_end });
         let shared: Arc<dyn SharedSource> = fetch.clone();
         fetch.progress.publish_producer(Producer::AnyReader(Arc::downgrade(&shared)));
         fetch
@@ -91,7 +91,7 @@ impl SharedFetch {
     fn fetch_with(&self, pump: Box<SourcePump>) -> io::Result<()> {
         let mut busy = BusyPump(Some(pump));
         let Some(pump) = &mut busy.0 else { return Ok(()) };
-        let holding = self.holder.hold();
+        let holding = Holding::start(&*self.progress);
         let pumped = pump.pump_next();
         drop(holding);
         let Some(mut pump) = busy.0.take() else { return Ok(()) };
@@ -138,7 +138,9 @@ impl SharedSource for SharedFetch {
                     drop(waiting);
                     return self.fetch_with(pump);
                 }
-                Some(None) => waiting = Some(Waiting::start(&self.holder, position)?),
+                Some(None) => {
+                    waiting = Some(Waiting::start(&self.progress, &self.image_id, position)?);
+                }
                 None => return Ok(()),
             }
         }

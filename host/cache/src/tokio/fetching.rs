@@ -213,9 +213,9 @@ impl Fetching {
         };
         poll_fn(|context| {
             let has_fired = timer.as_ref().is_some_and(|timer| timer.poll(context).is_ready());
-            if has_fired { Poll::Ready(()) } else { follower.poll_moved(context) }
+            if has_fired { Poll::Ready(Ok(())) } else { follower.poll_moved(context) }
         })
-        .await;
+        .await?;
         self.timer = timer;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
 use crate::error::Error;
-use crate::single_flight::{FetchEnd, Progress, PumpCall};
+use crate::single_flight::{FetchEnd, Progress, PumpCall, SourcePoll};
 use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use image_cache_store::sync::lock;
@@ -67,7 +67,7 @@ pub(super) async fn run(
 async fn pump_all(
     source: &mut ImageStream,
     filling: &mut BackgroundFill,
-    progress: &Progress,
+    progress: &Arc<Progress>,
     to_end: bool,
 ) -> Halt {
     loop {
@@ -105,12 +105,15 @@ enum PumpEvent {
 /// The next chunk of the source, or other work while it has none.
 async fn next(
     source: &mut ImageStream,
-    progress: &Progress,
+    progress: &Arc<Progress>,
     received: u64,
     to_end: bool,
 ) -> PumpEvent {
     poll_fn(|context| {
-        if let Poll::Ready(next) = source.poll_next_unpin(context) {
+        let polling = SourcePoll::start(progress);
+        let next = source.poll_next_unpin(context);
+        drop(polling);
+        if let Poll::Ready(next) = next {
             return Poll::Ready(PumpEvent::Source(next));
         }
         match progress.poll_call(received, context) {

@@ -2,9 +2,11 @@
 
 use super::background_fill::BackgroundFill;
 use super::stream::ImageStream;
+use crate::single_flight::SourcePoll;
 use crate::withheld::Withheld;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 
@@ -32,7 +34,13 @@ impl<S: Stream<Item = io::Result<Bytes>>> TeeStream<S> {
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
             let Some(filling) = &mut self.filling else { return Ok(None) };
-            match self.source.next().await {
+            let (source, progress) = (&mut self.source, filling.progress());
+            let next = poll_fn(|context| {
+                let _polling = SourcePoll::start(progress);
+                source.poll_next_unpin(context)
+            });
+            let next = next.await;
+            match next {
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
                     filling.push(chunk.clone()).await?;

@@ -24,6 +24,22 @@ pub struct ConfigLayers {
     pub(super) faults: Vec<ConfigFault>,
 }
 
+impl From<ConfigBuilder> for ConfigLayers {
+    /// Layers above the values of a builder, for example those of [`Config::to_builder`].
+    ///
+    /// ```
+    /// use image_cache_model::{Config, ConfigLayers, ConfigOption};
+    /// let config = Config::builder("/var/lib/images").driver("xattr").build()?;
+    /// let layers = ConfigLayers::from(config.to_builder());
+    /// let changed = layers.flag("max_size", ConfigOption::MaxSize, "2 GiB".as_ref()).build()?;
+    /// assert_eq!((changed.driver.as_str(), changed.max_size), ("xattr", 2 << 30));
+    /// # Ok::<(), image_cache_model::ConfigError>(())
+    /// ```
+    fn from(builder: ConfigBuilder) -> ConfigLayers {
+        ConfigLayers { builder, faults: Vec::new() }
+    }
+}
+
 impl ConfigLayers {
     /// Starts without a layer: every option has its default, except the directory, which has none.
     pub fn new() -> ConfigLayers {
