@@ -30,6 +30,30 @@ fn bad_input_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_handle_that_is_not_open_is_an_error_that_names_it() {
+    passes("handles");
+}
+
+#[test]
+fn a_copy_of_the_library_refuses_the_handles_of_another_one() {
+    let program = Program::compile("tests/programs/copies.c", &[&STRICT[..], &["-ldl"]].concat());
+    let library = program.directory("so");
+    fs::copy(installed().join("lib/libimage_cache.so"), &library).expect("it can be copied");
+    program.run(&[program.directory("native").as_os_str(), library.as_os_str()]);
+    fs::remove_file(&library).expect("it can be removed");
+}
+
+#[test]
+fn a_forked_child_uses_the_cache_handles_of_its_parent() {
+    passes("fork");
+}
+
+#[test]
+fn a_process_ends_during_a_fetch_and_leaves_no_half_image() {
+    passes("exits");
+}
+
+#[test]
 fn callbacks_may_call_the_library_again() {
     passes("reentrant");
 }
