@@ -39,7 +39,8 @@ static ssize_t fails(void *context, void *buffer, size_t length) {
 static void digests(imgcache_cache *cache) {
     const char *right[] = {MD5 "," SHA512, SHA512 "," MD5 "," SHA256, SHA256 ", " SHA512, MD5 "," MD5};
     const char *wrong[] = {WRONG_MD5 "," SHA512, SHA512 "," WRONG_MD5, MD5 "," WRONG_SHA256, MD5 "," WRONG_SHA256 "," SHA512};
-    const char *bad[] = {MD5 ",sha512:1234", MD5 "0," SHA512, MD5 "," SHA256 ",md5", MD5 ";" SHA512};
+    const char *words[] = {"128 hexadecimal digits", "32 hexadecimal digits", "no algorithm", "two different digests of md5"};
+    const char *bad[] = {MD5 ",sha512:1234", MD5 "0," SHA512, MD5 "," SHA256 ",md5", MD5 "," WRONG_MD5};
     imgcache_reader *reader = NULL;
     imgcache_writer *writer = NULL;
     struct memory memory;
@@ -62,8 +63,7 @@ static void digests(imgcache_cache *cache) {
         CHECK(finished == IMGCACHE_ERROR_DIGEST_MISMATCH && imgcache_is_cached(cache, "digests") == 0);
 
         source = memory_source(&memory, "hello");
-        FAILS(imgcache_add(cache, "digests", 5, bad[n], source), IMGCACHE_ERROR_INVALID_ARGUMENT,
-              n == 0 ? "128 hexadecimal digits" : n == 2 ? "\"md5\" has no algorithm" : "32 hexadecimal digits");
+        FAILS(imgcache_add(cache, "digests", 5, bad[n], source), IMGCACHE_ERROR_INVALID_ARGUMENT, words[n]);
         CHECK(memory.opens == 0 && memory.reads == 0 && memory.closes == 1);
     }
     CHECK(imgcache_clean(cache, 0, NULL) == 0);
