@@ -4,6 +4,7 @@
 //! The number of a handle is never used again, and has the kind of its object. A key, which differs in each copy of this library,
 //! is added to it: so a copy refuses the handles of another copy, and addresses.
 
+use crate::error::ErrorCode;
 use crate::failure::{Failure, Result};
 use image_cache_store::process::{Generation, Working};
 use std::any::Any;
@@ -103,10 +104,10 @@ impl Table {
         let given = self.given + 1;
         if given >= HIGHEST >> Kind::BITS {
             let text = "this process has opened too many handles: start it again";
-            return Err(Failure::new(crate::error::ErrorCode::Other, text));
+            return Err(Failure::new(ErrorCode::Other, text));
         }
         self.given = given;
-        let number = given << Kind::BITS | kind as usize;
+        let number = (given << Kind::BITS) | kind as usize;
         self.open.insert(number, entry);
         Ok(number ^ self.key)
     }
@@ -163,7 +164,7 @@ fn forked(kind: Kind) -> Failure {
         "the {} was opened before this process was forked, by its parent: open one in this process",
         kind.name()
     );
-    Failure::new(crate::error::ErrorCode::Forked, text)
+    Failure::new(ErrorCode::Forked, text)
 }
 
 #[cfg(test)]
