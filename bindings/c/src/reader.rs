@@ -8,7 +8,7 @@ use crate::handle::{Handle, Place, Poison, close, with};
 use crate::handle_table::Kind;
 use crate::outcome::{OutcomeCode, outcome_code};
 use crate::source::ssize_t;
-use image_cache::{CachedReader, FetchReader};
+use image_cache::{CachedReader, FetchReader, ImageCache};
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn imgcache_open_cached(
     reader: *mut *mut Reader,
 ) -> c_int {
     // SAFETY: the header states the rules.
-    unsafe { imgcache_open_range(cache, id, 0, u64::MAX, reader) }
+    status(|| unsafe { open(cache, id, 0..u64::MAX, reader) })
 }
 
 /// Opens a range of a cached image, from this offset and with at most this length; the size of the image limits both.
@@ -147,15 +147,29 @@ pub unsafe extern "C" fn imgcache_open_range(
     reader: *mut *mut Reader,
 ) -> c_int {
     // SAFETY: the header states the rules.
-    status(|| unsafe {
-        let place = Place::new(reader)?;
-        let reader = with_image(cache, id, |cache, id| {
-            let opened = cache.open_range(id, offset..offset.saturating_add(length))?;
-            let reader = opened.ok_or_else(|| Failure::not_cached(id))?;
-            Ok(Reader::new(id, Stream::Cached(Box::new(reader)), false))
-        })?;
-        place.give(reader)
-    })
+    status(|| unsafe { open(cache, id, offset..offset.saturating_add(length), reader) })
+}
+
+/// Opens a range of a cached image. No exported function calls another one: with two copies of this library in a process, the call
+/// would be that of the other copy.
+///
+/// # Safety
+/// As for [`with_image`] and [`Place::new`].
+unsafe fn open(
+    cache: *const Cache,
+    id: *const c_char,
+    range: Range<u64>,
+    reader: *mut *mut Reader,
+) -> Result<()> {
+    // SAFETY: as the caller states.
+    let place = unsafe { Place::new(reader) }?;
+    let open = |cache: &ImageCache, id: &str| {
+        let opened = cache.open_range(id, range)?;
+        let reader = opened.ok_or_else(|| Failure::not_cached(id))?;
+        Ok(Reader::new(id, Stream::Cached(Box::new(reader)), false))
+    };
+    // SAFETY: as the caller states.
+    place.give(unsafe { with_image(cache, id, open) }?)
 }
 
 /// Reads the next bytes into the buffer, at most length, and returns their number; 0 at the end, or if length is 0. Fewer bytes
