@@ -92,7 +92,8 @@ static IS_INSTALLED: LazyLock<bool> =
     LazyLock::new(|| tracing::subscriber::set_global_default(ToC).is_ok());
 
 /// Sets the function that gets the messages of all caches of this process up to a level, an imgcache_log_level. NULL: none. When it
-/// returns, the earlier function is not running and is not called any more.
+/// returns, the earlier function is not running and is not called any more. A forked child has the function of its parent until it
+/// sets one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_set_log(level: c_int, log: Log, context: *mut c_void) -> c_int {
     status(|| {

@@ -123,7 +123,7 @@ pub unsafe extern "C" fn imgcache_write(
 }
 
 /// Verifies and caches the image, returns an imgcache_outcome, closes the writer, and sets the handle to NULL, also after a failure
-/// (except IMGCACHE_ERROR_BUSY). So a second call fails, because the handle is NULL.
+/// (except IMGCACHE_ERROR_BUSY, and if it is not the handle of an open writer). So a second call fails, because the handle is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_finish(writer: *mut *mut Writer) -> c_int {
     // SAFETY: the header states the rules.

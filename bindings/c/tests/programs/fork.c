@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "image.h"
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -159,10 +160,56 @@ static void busy_parent(const char *directory) {
     CHECK(imgcache_close(&cache) == 0);
 }
 
+static pid_t logger;
+static atomic_bool is_logging;
+static int messages;
+
+static void log_slowly(void *context, int level, const char *message) {
+    (void)context, (void)level;
+    if (!strstr(message, "no-such-driver")) return;
+    if (getpid() != logger) {
+        messages++;
+        return;
+    }
+    atomic_store(&is_logging, true);
+    while (!atomic_load(&is_over)) sched_yield();
+}
+
+static void *open_and_log(void *directory) {
+    CHECK(imgcache_open(directory, "image_cache_driver = 'no-such-driver'", &cache) == 0);
+    CHECK(imgcache_close(&cache) == 0);
+    return NULL;
+}
+
+/* A process forks while a thread is in its log function. The child has the function, and sets another one. */
+static void logging_parent(char *directory) {
+    pthread_t thread;
+    logger = getpid();
+    atomic_store(&is_over, false);
+    CHECK(imgcache_set_log(IMGCACHE_LOG_LEVEL_WARN, log_slowly, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, open_and_log, directory) == 0);
+    while (!atomic_load(&is_logging)) sched_yield();
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(SECONDS);
+        open_and_log(directory);
+        CHECK(messages > 0 && imgcache_set_log(IMGCACHE_LOG_LEVEL_OFF, NULL, NULL) == 0);
+        messages = 0;
+        open_and_log(directory);
+        CHECK(messages == 0);
+        _exit(0);
+    }
+    wait_for(child);
+    atomic_store(&is_over, true);
+    pthread_join(thread, NULL);
+    CHECK(imgcache_set_log(IMGCACHE_LOG_LEVEL_OFF, NULL, NULL) == 0);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     killed_parent(argv[1]);
     with_readers(argv[1]);
     busy_parent(argv[1]);
+    logging_parent(argv[1]);
     return 0;
 }
