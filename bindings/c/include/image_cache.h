@@ -13,8 +13,8 @@
  * pointer to the handle, and sets the handle to NULL: closing twice is harmless. A handle is a number in the form of a
  * pointer: the library looks it up, and never dereferences it. These are IMGCACHE_ERROR_INVALID_ARGUMENT, with a text that
  * says which one it is: NULL, a copy of a handle that was closed or finished, a handle of another kind, and any other
- * pointer, also a handle of another copy of the library in the same process. A call that runs while its handle is closed
- * ends as if it were open, also if its own callback closes the handle.
+ * pointer, also a handle of another copy of the library in the same process. A function that closes leaves such a handle as
+ * it is. A call that runs while its handle is closed ends as if it were open, also if its own callback closes the handle.
  *
  * These are undefined, because the library cannot detect them: a buffer that is shorter than its length; a text without
  * NUL; a place for a handle or a result, or a function, that is neither NULL nor valid.
@@ -567,7 +567,8 @@ int imgcache_error_is_retryable(void);
 
 /**
  * Sets the function that gets the messages of all caches of this process up to a level, an imgcache_log_level. NULL: none. When it
- * returns, the earlier function is not running and is not called any more.
+ * returns, the earlier function is not running and is not called any more. A forked child has the function of its parent until it
+ * sets one.
  */
 int imgcache_set_log(int level,
                      imgcache_log log,
@@ -725,7 +726,7 @@ int imgcache_write(struct imgcache_writer *writer, const void *buffer, size_t le
 
 /**
  * Verifies and caches the image, returns an imgcache_outcome, closes the writer, and sets the handle to NULL, also after a failure
- * (except IMGCACHE_ERROR_BUSY). So a second call fails, because the handle is NULL.
+ * (except IMGCACHE_ERROR_BUSY, and if it is not the handle of an open writer). So a second call fails, because the handle is NULL.
  */
 int imgcache_finish(struct imgcache_writer **writer);
 
