@@ -43,10 +43,7 @@ impl Drop for PoisonOnPanic<'_> {
 }
 
 /// Runs an operation with the object of a handle. The pointer may be any: it is looked up, and not dereferenced.
-pub(crate) fn with<H: Handle, T>(
-    handle: *const H,
-    run: impl FnOnce(&H) -> Result<T>,
-) -> Result<T> {
+pub(crate) fn with<H: Handle, T>(handle: *const H, run: impl FnOnce(&H) -> Result<T>) -> Result<T> {
     let name = H::KIND.name();
     if handle.is_null() {
         return Err(Failure::argument(format!(

@@ -181,7 +181,9 @@ fn compiled_code_that_is_kept_nowhere_costs_the_documented_memory_and_writes_not
 
 #[test]
 fn a_driver_gets_no_more_memory_than_its_limit() -> Tested {
-    for (scenario, mebibytes) in [("memory-of-a-small-limit", 8), ("memory-of-the-default-limit", 64)] {
+    for (scenario, mebibytes) in
+        [("memory-of-a-small-limit", 8), ("memory-of-the-default-limit", 64)]
+    {
         let found = Found::of(scenario, &TempCache::new("sqlite"))?;
         let memory = found.number("driver-kib")?;
         let limit: u64 = mebibytes << 10;

@@ -33,7 +33,10 @@ pub fn build_and_run(root: &Path, folder: &Path, configuration: &str) -> Result<
     }
     project.build("Smallest program from git", &["build", "--package", "reader"])?;
     if !guests.exists() {
-        bail!("the build of the git dependency compiled no drivers: {} is missing", guests.display());
+        bail!(
+            "the build of the git dependency compiled no drivers: {} is missing",
+            guests.display()
+        );
     }
     put_guests_away(folder, &project)?;
     run_reader(&project, tempfile::tempdir()?.path())?;

@@ -57,7 +57,9 @@ impl Project {
         for name in published() {
             let directory = names.iter().find(|it| {
                 let version = it.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-                version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
+                version.is_some_and(|version| {
+                    version.starts_with(|first: char| first.is_ascii_digit())
+                })
             });
             let directory = directory.with_context(|| format!("there is no package of {name}"))?;
             let path = folder.join(directory);
