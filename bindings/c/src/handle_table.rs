@@ -187,7 +187,9 @@ mod tests {
         assert!(table.remove(Kind::Reader, closed)?.is_some());
         let open = table.add(Kind::Reader, entry())?;
         assert_ne!(closed, open);
-        for result in [table.find(Kind::Reader, closed).map(Some), table.remove(Kind::Reader, closed)] {
+        for result in
+            [table.find(Kind::Reader, closed).map(Some), table.remove(Kind::Reader, closed)]
+        {
             assert!(text(result).starts_with("the reader is closed already"));
         }
         for handle in [open, closed] {
