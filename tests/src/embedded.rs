@@ -2,8 +2,11 @@
 
 mod footprint;
 mod forking;
+mod kinds;
+mod limits;
 mod process;
 mod sharing;
+mod watch;
 
 use crate::{TempCache, Tested};
 use std::collections::BTreeMap;
@@ -18,6 +21,14 @@ pub fn run(scenario: &str, driver: &str, dir: &Path) -> Tested {
     match scenario {
         "footprint" => footprint::run(dir, true),
         "footprint-without-signals" => footprint::run(dir, false),
+        "footprint-of-xattr" => kinds::xattr(dir),
+        "footprint-of-digests" => kinds::digests(dir),
+        "footprint-of-fetch-to-end" => kinds::fetch_to_end(dir),
+        "footprint-of-many-images" => kinds::many_images(dir),
+        "footprint-without-kept-code" => kinds::without_kept_code(dir),
+        "times" => limits::times(dir),
+        "memory-of-a-small-limit" => limits::memory(dir, limits::SMALL),
+        "memory-of-the-default-limit" => limits::memory(dir, limits::DEFAULT),
         "two-caches" => sharing::two_caches(dir),
         "fork-with-readers" => forking::with_readers(driver, dir),
         "fork-and-wait" => forking::and_wait(driver, dir),
@@ -42,7 +53,15 @@ pub fn findings(
     scenario: &str,
     temp: &TempCache,
 ) -> Tested<BTreeMap<String, String>> {
-    let output = command(program, scenario, temp).output()?;
+    findings_of(&mut command(program, scenario, temp), scenario)
+}
+
+/// The same for a command with other settings.
+///
+/// # Errors
+/// If it fails; the error has its messages.
+pub fn findings_of(command: &mut Command, scenario: &str) -> Tested<BTreeMap<String, String>> {
+    let output = command.output()?;
     let said = String::from_utf8(output.stdout)?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);

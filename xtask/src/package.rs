@@ -1,9 +1,12 @@
 //! `cargo xtask package`: makes the packages that are published, and builds a project outside of the workspace from them, offline
-//! and without a toolchain for WebAssembly.
+//! and without a toolchain for WebAssembly; and from this repository as a git dependency.
 
+mod git;
 mod outside;
+mod project;
 mod published;
 mod reproducible;
+mod unpacked;
 mod vendor;
 
 use crate::command::{cargo, step};
@@ -11,6 +14,7 @@ use crate::drivers;
 use crate::examples::context::{empty_directory, write};
 use anyhow::{Context, Result, bail};
 use image_cache_guest_toolchain::{Component, Workspace, build, component_in};
+use project::Project;
 use published::published;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,9 +33,26 @@ pub fn run() -> Result<()> {
     reproducible::check(&toolchain, &workspace, &components, &folder.join("other-folder"))?;
     place(&workspace.root.join("host/engine"), components)?;
     let packages = make(&folder)?;
+    use_them(&workspace.root, &folder, &packages)
+}
+
+/// Builds the project outside of the workspace: with the packages as a patch, vendored, and from this repository by git.
+fn use_them(root: &Path, folder: &Path, packages: &[PathBuf]) -> Result<()> {
+    let unpacked = folder.join("unpacked");
+    let packages = unpacked::unpack(&unpacked, packages)?;
+    let names: Vec<String> = packages.iter().map(|package| package.name.clone()).collect();
+    let patched = Project::copy(root, folder, "patched")?;
+    git::put_guests_away(folder, &patched)?;
+    patched.patch(&unpacked, &names)?;
     let sources = folder.join("vendor");
-    vendor::make(&sources, &packages)?;
-    outside::build_and_run(&workspace.root, &folder, &sources)
+    let configuration = vendor::make(root, &patched, &sources)?;
+    patched.configure(&configuration)?;
+    outside::build_patched(&patched)?;
+    vendor::add(&sources, &packages)?;
+    let project = Project::copy(root, folder, "project")?;
+    project.configure(&configuration)?;
+    outside::build_and_run(&project)?;
+    git::build_and_run(root, folder, &configuration)
 }
 
 /// Puts the built-in drivers into the engine's package.

@@ -10,26 +10,40 @@
  * Paths may be any bytes. The library copies what it needs: arguments need to be valid only during the call.
  *
  * Handles. A function that opens something writes a handle; if it fails, it writes NULL. A function that closes gets a
- * pointer to the handle, and sets the handle to NULL: closing twice is harmless, and a NULL handle is an error for all
- * other functions, never a crash. These are undefined, because the library cannot detect them:
- *  - a copy of a handle after the handle was closed or finished;
- *  - closing a handle while another thread begins a call with it (a call that already runs is safe, also if its own
- *    callback closes the handle);
- *  - a pointer that is neither NULL nor from this library; a buffer that is shorter than its length; a text without NUL.
+ * pointer to the handle, and sets the handle to NULL: closing twice is harmless. A handle is a number in the form of a
+ * pointer: the library looks it up, and never dereferences it. These are IMGCACHE_ERROR_INVALID_ARGUMENT, with a text that
+ * says which one it is: NULL, a copy of a handle that was closed or finished, a handle of another kind, and any other
+ * pointer, also a handle of another copy of the library in the same process. A function that closes leaves such a handle as
+ * it is. A call that runs while its handle is closed ends as if it were open, also if its own callback closes the handle.
+ *
+ * These are undefined, because the library cannot detect them: a buffer that is shorter than its length; a text without
+ * NUL; a place for a handle or a result, or a function, that is neither NULL nor valid.
+ *
+ * Digests. expected_digests is one digest or several with commas between them, for example "md5:...,sha512:...". A digest
+ * is "md5:", "sha256:" or "sha512:" and 32, 64 or 128 hexadecimal digits. The library verifies all of them in one pass.
  *
  * Threads. Any number of threads may use a cache at the same time. A reader or writer may move from one thread to another,
  * but takes one call at a time: a second one fails with IMGCACHE_ERROR_BUSY. A thread that calls the library needs a stack
- * of at least 1 MiB. The library starts one thread at the first open, which runs until the process ends; and one for each
- * fetch that continues without readers, if image_cache_fetch_to_end is set.
+ * of at least 1 MiB. The library has one thread for the process from the first open on, which runs until the process ends.
+ * It starts others while they are needed: for the digests of a large image, for collected hits, for a fetch without
+ * readers (image_cache_fetch_to_end), to compile a second driver, and for large lists and deletions. The book's page "The
+ * process of an embedder" lists their names and numbers. All have their signal mask from the thread that starts them. A
+ * process may call exit() or return from main() while other threads are inside of the library: unfinished images are not
+ * cached, and imgcache_clean() removes their files.
  *
  * Callbacks run in the thread of the call that needs them; the callbacks of a source may run in any thread that reads the
- * image. They may call the library, except the log function. They must return: no longjmp(), no exception of C++.
+ * image, and with image_cache_fetch_to_end in one of the library. They may call the library, except the log function. They
+ * must return: no longjmp(), no exception of C++.
  *
- * fork(). The child must not use the parent's handles, nor close them: it opens the cache anew after exec(). A child that
- * calls only exec() or _exit() is safe.
+ * fork(). A child may use the cache handles of its parent: the library opens the cache anew at their first use in the
+ * child, so each function can then fail as imgcache_open() does. Readers and writers of the parent fail with
+ * IMGCACHE_ERROR_FORKED in the child. They may be closed there, which changes nothing in the parent and calls no function
+ * of a source. Nothing is written twice, and no lock of the parent outlives it. A child that is forked inside of a callback
+ * may only call exec() or _exit(), and so may one that was made by a bare system call or _Fork().
  *
- * Signals. The library sends none. Its WebAssembly runtime installs handlers for SIGSEGV, SIGILL and SIGFPE at the first
- * open; they pass on signals that are not its own to the handlers that were installed before.
+ * Signals. The library sends none. Its WebAssembly runtime installs handlers for SIGSEGV, SIGILL and, on x86-64, SIGFPE at
+ * the first open; they pass on signals that are not its own to the handlers that were installed before. With the option
+ * image_cache_signal_handlers = false it installs none.
  */
 
 
@@ -53,7 +67,7 @@
  */
 typedef enum imgcache_error {
     /**
-     * An argument is not accepted: it is NULL, no valid id, no valid digest, not UTF-8, or out of range. Nothing was changed.
+     * An argument is not accepted: it is NULL, no open handle, no valid id, no valid digest, not UTF-8, or out of range. Nothing was changed.
      */
     IMGCACHE_ERROR_INVALID_ARGUMENT = -1,
     /**
@@ -116,6 +130,10 @@ typedef enum imgcache_error {
      * A reason that has no code.
      */
     IMGCACHE_ERROR_OTHER = -16,
+    /**
+     * A reader or writer was opened by the parent of this process, before a fork. Open one in this process.
+     */
+    IMGCACHE_ERROR_FORKED = -17,
 } imgcache_error;
 
 /**
@@ -549,7 +567,8 @@ int imgcache_error_is_retryable(void);
 
 /**
  * Sets the function that gets the messages of all caches of this process up to a level, an imgcache_log_level. NULL: none. When it
- * returns, the earlier function is not running and is not called any more.
+ * returns, the earlier function is not running and is not called any more. A forked child has the function of its parent until it
+ * sets one.
  */
 int imgcache_set_log(int level,
                      imgcache_log log,
@@ -707,7 +726,7 @@ int imgcache_write(struct imgcache_writer *writer, const void *buffer, size_t le
 
 /**
  * Verifies and caches the image, returns an imgcache_outcome, closes the writer, and sets the handle to NULL, also after a failure
- * (except IMGCACHE_ERROR_BUSY). So a second call fails, because the handle is NULL.
+ * (except IMGCACHE_ERROR_BUSY, and if it is not the handle of an open writer). So a second call fails, because the handle is NULL.
  */
 int imgcache_finish(struct imgcache_writer **writer);
 

@@ -3,7 +3,8 @@
 use crate::boundary::status;
 use crate::expected::expected;
 use crate::failure::{Failure, Result};
-use crate::handle::{Handle, Place, Poison, take, with};
+use crate::handle::{Handle, Place, Poison, close, with};
+use crate::handle_table::Kind;
 use crate::running_source::{self, FetchedImage};
 use crate::text::{optional_path, optional_text, text};
 use image_cache::{
@@ -20,7 +21,7 @@ pub struct Cache {
 }
 
 impl Handle for Cache {
-    const NAME: &'static str = "cache";
+    const KIND: Kind = Kind::Cache;
 
     fn poison(&self) -> &Poison {
         &self.poison
@@ -28,28 +29,24 @@ impl Handle for Cache {
 }
 
 /// Runs an operation with the cache of a handle.
-///
-/// # Safety
-/// As for [`with`].
-pub(crate) unsafe fn with_cache<T>(
+pub(crate) fn with_cache<T>(
     cache: *const Cache,
     run: impl FnOnce(&ImageCache) -> Result<T>,
 ) -> Result<T> {
-    // SAFETY: as the caller states.
-    unsafe { with(cache, |cache: &Cache| run(&cache.cache)) }
+    with(cache, |cache: &Cache| run(&cache.cache))
 }
 
 /// Runs an operation with the cache of a handle and an image id.
 ///
 /// # Safety
-/// As for [`with`] and [`text`].
+/// As for [`text`], for the id.
 pub(crate) unsafe fn with_image<T>(
     cache: *const Cache,
     id: *const c_char,
     run: impl FnOnce(&ImageCache, &str) -> Result<T>,
 ) -> Result<T> {
     // SAFETY: as the caller states.
-    unsafe { with_cache(cache, |cache| run(cache, text(id, "id")?)) }
+    with_cache(cache, |cache| run(cache, unsafe { text(id, "id") }?))
 }
 
 /// An image that is about to be fetched or written, with its expected size and digests.
@@ -107,8 +104,7 @@ pub unsafe extern "C" fn imgcache_open(
         if let Some(directory) = optional_path(directory) {
             layers = layers.flag("the argument directory", ConfigOption::Dir, directory);
         }
-        place.give(open(layers.build().map_err(Error::from)?)?);
-        Ok(())
+        place.give(open(layers.build().map_err(Error::from)?)?)
     })
 }
 
@@ -119,8 +115,7 @@ pub unsafe extern "C" fn imgcache_open_file(path: *const c_char, cache: *mut *mu
     status(|| unsafe {
         let place = Place::new(cache)?;
         let path = optional_path(path).ok_or_else(|| Failure::argument("path is NULL"))?;
-        place.give(open(Config::from_file(Path::new(path)).map_err(Error::from)?)?);
-        Ok(())
+        place.give(open(Config::from_file(Path::new(path)).map_err(Error::from)?)?)
     })
 }
 
@@ -164,8 +159,7 @@ pub unsafe extern "C" fn imgcache_for_tenant(
             let requester = Requester::of(RequestKind::Client).with_tenant(Some(tenant));
             Ok(cache.on_behalf_of(requester))
         })?;
-        place.give(Cache { cache, poison: Poison::default() });
-        Ok(())
+        place.give(Cache { cache, poison: Poison::default() })
     })
 }
 
@@ -173,9 +167,6 @@ pub unsafe extern "C" fn imgcache_for_tenant(
 /// writers that are open, keep the cache open. The last handle writes collected hits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_close(cache: *mut *mut Cache) -> c_int {
-    status(|| {
-        // SAFETY: the header states the rules.
-        drop(unsafe { take(cache) });
-        Ok(())
-    })
+    // SAFETY: the header states the rules.
+    status(|| unsafe { close(cache) })
 }

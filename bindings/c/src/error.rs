@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char};
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// An argument is not accepted: it is NULL, no valid id, no valid digest, not UTF-8, or out of range. Nothing was changed.
+    /// An argument is not accepted: it is NULL, no open handle, no valid id, no valid digest, not UTF-8, or out of range. Nothing was changed.
     InvalidArgument = -1,
     /// The options have faults; the text lists all of them.
     Config = -2,
@@ -38,10 +38,12 @@ pub enum ErrorCode {
     Panic = -15,
     /// A reason that has no code.
     Other = -16,
+    /// A reader or writer was opened by the parent of this process, before a fork. Open one in this process.
+    Forked = -17,
 }
 
 impl ErrorCode {
-    const ALL: [ErrorCode; 16] = [
+    const ALL: [ErrorCode; 17] = [
         ErrorCode::InvalidArgument,
         ErrorCode::Config,
         ErrorCode::NotCached,
@@ -58,6 +60,7 @@ impl ErrorCode {
         ErrorCode::SizeUnknown,
         ErrorCode::Panic,
         ErrorCode::Other,
+        ErrorCode::Forked,
     ];
 
     fn name(self) -> &'static CStr {
@@ -78,6 +81,7 @@ impl ErrorCode {
             ErrorCode::SizeUnknown => c"size-unknown",
             ErrorCode::Panic => c"panic",
             ErrorCode::Other => c"other",
+            ErrorCode::Forked => c"forked",
         }
     }
 }

@@ -43,6 +43,10 @@ fn with_digest(expected: Expected, algorithm: &str, digits: &str) -> Result<Expe
         return Err(Failure::argument(format!("expected_digests: \"{algorithm}:\" has no digits")));
     }
     let checksum = Checksum::new(known, digits).map_err(Error::from)?;
+    if expected.checksum(known).is_some_and(|other| *other != checksum) {
+        let text = format!("expected_digests: there are two different digests of {algorithm}");
+        return Err(Failure::argument(text));
+    }
     Ok(expected.with_checksum(checksum))
 }
 
@@ -67,6 +71,10 @@ mod tests {
             (c"sha512:d41d8cd98f00b204e9800998ecf8427e", "128 hexadecimal digits"),
             (c"crc32:00000000", "\"crc32\" is not known"),
             (c"md5:\xff", "not UTF-8 after 4 bytes"),
+            (
+                c"md5:d41d8cd98f00b204e9800998ecf8427e,md5:d41d8cd98f00b204e9800998ecf8427f",
+                "two different digests of md5",
+            ),
         ] {
             let fault = parsed(-1, digests).expect_err("it is not accepted");
             assert!(fault.contains(word), "{fault}");

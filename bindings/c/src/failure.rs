@@ -97,6 +97,7 @@ fn code(error: &Error) -> ErrorCode {
             ErrorCode::Driver
         }
         Error::InUse { .. } => ErrorCode::InUse,
+        Error::Forked { .. } => ErrorCode::Forked,
         _ => ErrorCode::Other,
     }
 }

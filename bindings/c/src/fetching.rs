@@ -35,8 +35,7 @@ pub unsafe extern "C" fn imgcache_get_or_fetch(
             let reader = new.cache.get_or_fetch(id, new.expected, move || Ok(source))?;
             Ok(Reader::of_fetch(id, reader, 0..u64::MAX))
         })?;
-        place.give(reader);
-        Ok(())
+        place.give(reader)
     })
 }
 
@@ -71,8 +70,7 @@ pub unsafe extern "C" fn imgcache_get_or_fetch_range(
             let reader = reader.ok_or_else(|| cannot_be_cached(id))?;
             Ok(Reader::of_fetch(id, reader, range))
         })?;
-        place.give(reader);
-        Ok(())
+        place.give(reader)
     })
 }
 
@@ -95,7 +93,6 @@ pub unsafe extern "C" fn imgcache_follow(
             let reader = cache.follow(id)?.ok_or_else(|| Failure::not_cached(id))?;
             Ok(Reader::of_fetch(id, reader, 0..u64::MAX))
         })?;
-        place.give(reader);
-        Ok(())
+        place.give(reader)
     })
 }

@@ -1,15 +1,16 @@
-//! The handles that C gets: pointers to reference-counted objects.
+//! The handles that C gets.
 //!
-//! A call holds a reference of its own, so a callback may close the handle that the call uses.
+//! A call holds a reference of its own to the object, so a callback may close the handle that the call uses.
 
 use crate::failure::{Failure, Result};
+use crate::handle_table::{self as table, Kind};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An object behind a handle, which any thread may use.
-pub(crate) trait Handle: Send + Sync {
-    /// Its kind in error texts.
-    const NAME: &'static str;
+pub(crate) trait Handle: Send + Sync + 'static {
+    const KIND: Kind;
 
     /// Whether a call with it panicked.
     fn poison(&self) -> &Poison;
@@ -20,9 +21,11 @@ pub(crate) trait Handle: Send + Sync {
 pub(crate) struct Poison(AtomicBool);
 
 impl Poison {
-    fn check(&self, name: &str) -> Result<()> {
+    fn check(&self, kind: Kind) -> Result<()> {
         match self.0.load(Ordering::Relaxed) {
-            true => Err(Failure::panicked(&format!("in an earlier call with this {name}"))),
+            true => {
+                Err(Failure::panicked(&format!("in an earlier call with this {}", kind.name())))
+            }
             false => Ok(()),
         }
     }
@@ -39,26 +42,18 @@ impl Drop for PoisonOnPanic<'_> {
     }
 }
 
-/// Runs an operation with the object of a handle.
-///
-/// # Safety
-/// The pointer is NULL, or was [given](Place::give) and not [taken](take) yet.
-pub(crate) unsafe fn with<H: Handle, T>(
-    pointer: *const H,
-    run: impl FnOnce(&H) -> Result<T>,
-) -> Result<T> {
-    if pointer.is_null() {
-        let name = H::NAME;
+/// Runs an operation with the object of a handle. The pointer may be any: it is looked up, and not dereferenced.
+pub(crate) fn with<H: Handle, T>(handle: *const H, run: impl FnOnce(&H) -> Result<T>) -> Result<T> {
+    let name = H::KIND.name();
+    if handle.is_null() {
         return Err(Failure::argument(format!(
             "the {name} is NULL: it was not opened, or is closed already"
         )));
     }
-    // SAFETY: it comes from `Arc::into_raw` in `give`, and C's reference is still there.
-    let object = unsafe {
-        Arc::increment_strong_count(pointer);
-        Arc::from_raw(pointer)
-    };
-    object.poison().check(H::NAME)?;
+    let object = table::find(H::KIND, handle.addr())?;
+    let object: Arc<H> =
+        object.downcast().map_err(|_| Failure::argument(format!("the handle is no {name}")))?;
+    object.poison().check(H::KIND)?;
     let _poison = PoisonOnPanic(object.poison());
     run(&object)
 }
@@ -73,33 +68,42 @@ impl<H: Handle> Place<H> {
     /// The pointer is NULL, or a pointer can be written there until the end of the call.
     pub unsafe fn new(place: *mut *mut H) -> Result<Place<H>> {
         if place.is_null() {
-            let text = format!("the place for the new {} is NULL", H::NAME);
+            let text = format!("the place for the new {} is NULL", H::KIND.name());
             return Err(Failure::argument(text));
         }
         // SAFETY: as the caller states.
-        unsafe { place.write(std::ptr::null_mut()) };
+        unsafe { place.write(ptr::null_mut()) };
         Ok(Place(place))
     }
 
     /// Gives the object to C.
-    pub fn give(self, object: H) {
+    pub fn give(self, object: H) -> Result<()> {
+        let handle = table::add(H::KIND, Arc::new(object))?;
         // SAFETY: `new` checked it.
-        unsafe { self.0.write(Arc::into_raw(Arc::new(object)).cast_mut()) };
+        unsafe { self.0.write(ptr::without_provenance_mut(handle)) };
+        Ok(())
     }
 }
 
-/// Takes C's reference, and sets the handle to NULL; `None` if it is NULL already.
+/// Closes a handle, and sets it to NULL; does nothing if it is NULL already. If it is not open, it stays as it is.
 ///
 /// # Safety
-/// `place` is NULL or points to a handle that is NULL, or was [given](Place::give) and not taken yet.
-pub(crate) unsafe fn take<H>(place: *mut *mut H) -> Option<Arc<H>> {
+/// `place` is NULL, or a pointer can be read and written there.
+pub(crate) unsafe fn close<H: Handle>(place: *mut *mut H) -> Result<()> {
     if place.is_null() {
-        return None;
+        return Ok(());
     }
     // SAFETY: as the caller states.
-    let pointer = unsafe { place.replace(std::ptr::null_mut()) };
-    // SAFETY: it comes from `Arc::into_raw` in `give`, and this is C's reference.
-    (!pointer.is_null()).then(|| unsafe { Arc::from_raw(pointer) })
+    let handle = unsafe { place.read() };
+    if handle.is_null() {
+        return Ok(());
+    }
+    let object = table::remove(H::KIND, handle.addr())?;
+    // SAFETY: as the caller states.
+    unsafe { place.write(ptr::null_mut()) };
+    // It may call functions of a source, which may close the same handle again.
+    drop(object);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -113,45 +117,48 @@ mod tests {
     struct Thing(Poison);
 
     impl Handle for Thing {
-        const NAME: &'static str = "thing";
+        const KIND: Kind = Kind::Reader;
 
         fn poison(&self) -> &Poison {
             &self.0
         }
     }
 
+    const BAD: c_int = ErrorCode::InvalidArgument as c_int;
+
     #[test]
-    fn a_handle_is_poisoned_by_a_panic_and_can_be_closed_twice() {
-        let mut handle = std::ptr::null_mut();
-        // SAFETY: the place is a variable, and the handle is given before it is used and taken.
+    fn a_handle_is_poisoned_by_a_panic_and_can_be_closed_twice() -> Result<()> {
+        let mut handle = ptr::null_mut();
+        assert_eq!(status(|| with::<Thing, _>(handle, |_| Ok(()))), BAD);
+        // SAFETY: the place is a variable.
+        unsafe { Place::new(&raw mut handle) }?.give(Thing::default())?;
+        assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), 0);
+        let panics = status(|| with(handle, |_: &Thing| panic!("a bug")));
+        assert_eq!(panics, ErrorCode::Panic as c_int);
+        assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), ErrorCode::Panic as c_int);
+        let mut copy = handle;
+        // SAFETY: the places are variables.
         unsafe {
-            assert_eq!(
-                status(|| with::<Thing, _>(handle, |_| Ok(()))),
-                ErrorCode::InvalidArgument as c_int
-            );
-            Place::new(&raw mut handle).expect("a place").give(Thing::default());
-            assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), 0);
-            assert_eq!(
-                status(|| with(handle, |_: &Thing| panic!("a bug"))),
-                ErrorCode::Panic as c_int
-            );
-            assert_eq!(status(|| with(handle, |_: &Thing| Ok(()))), ErrorCode::Panic as c_int);
-            assert!(take(&raw mut handle).is_some() && handle.is_null());
-            assert!(take(&raw mut handle).is_none());
+            close(&raw mut handle)?;
+            close(&raw mut handle)?;
+            assert_eq!(status(|| close(&raw mut copy)), BAD);
         }
+        assert!(handle.is_null() && !copy.is_null());
+        assert_eq!(status(|| with(copy, |_: &Thing| Ok(()))), BAD);
+        Ok(())
     }
 
     #[test]
-    fn an_operation_may_close_the_handle_that_it_uses() {
-        let mut handle = std::ptr::null_mut();
-        // SAFETY: as above.
-        unsafe {
-            Place::new(&raw mut handle).expect("a place").give(Thing::default());
-            let closed = with(handle, |thing: &Thing| {
-                drop(take(&raw mut handle));
-                thing.poison().check("thing")
-            });
-            assert!(closed.is_ok() && handle.is_null());
-        }
+    fn an_operation_may_close_the_handle_that_it_uses() -> Result<()> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the place is a variable.
+        unsafe { Place::new(&raw mut handle) }?.give(Thing::default())?;
+        with(handle, |thing: &Thing| {
+            // SAFETY: likewise.
+            unsafe { close(&raw mut handle) }?;
+            thing.poison().check(Kind::Reader)
+        })?;
+        assert!(handle.is_null());
+        Ok(())
     }
 }

@@ -73,9 +73,8 @@ pub unsafe extern "C" fn imgcache_delete(cache: *mut Cache, id: *const c_char) -
 
 /// Removes all cached images, and returns their number.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_delete_all(cache: *mut Cache) -> i64 {
-    // SAFETY: the header states the rules.
-    number(|| unsafe { with_cache(cache, |cache| Ok(signed(cache.delete_all_cached_images()?))) })
+pub extern "C" fn imgcache_delete_all(cache: *mut Cache) -> i64 {
+    number(|| with_cache(cache, |cache| Ok(signed(cache.delete_all_cached_images()?))))
 }
 
 /// Calls the function for each cached image, ordered by id, until it returns another number than 0; returns the number of calls.
@@ -98,8 +97,7 @@ pub unsafe extern "C" fn imgcache_list(
         }
         Ok(calls)
     };
-    // SAFETY: the header states the rules.
-    number(|| unsafe { with_cache(cache, list) })
+    number(|| with_cache(cache, list))
 }
 
 /// Passes an image on in the form for C.

@@ -4,7 +4,8 @@
 //! how to build, link and use it. A test compares the header with a new one. After a change, write it with
 //! `IMAGE_CACHE_SAVE_HEADER=1 cargo test --workspace --all-features --test c_header`.
 //!
-//! Each exported function does its work inside `boundary`, so that no panic reaches C, and gets its handles by `handle`.
+//! Each exported function does its work inside `boundary`, so that no panic reaches C, and gets its objects by
+//! `handle`.
 
 #![deny(missing_docs)]
 #![allow(
@@ -20,6 +21,7 @@ mod expected;
 mod failure;
 mod fetching;
 mod handle;
+mod handle_table;
 mod images;
 mod last_error;
 mod log;

@@ -4,9 +4,10 @@ use crate::boundary::status;
 use crate::failure::{Failure, Result};
 use crate::last_error::c_string;
 use crate::running_log::RunningLog;
+use image_cache_store::process::PerProcess;
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt::{self, Write};
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -45,14 +46,54 @@ unsafe impl Send for Target {}
 // SAFETY: several at the same time.
 unsafe impl Sync for Target {}
 
-static TARGET: RwLock<Option<Target>> = RwLock::new(None);
+/// The function of a process.
+#[derive(Default)]
+enum Setting {
+    /// A forked child has that of its parent, until it sets one.
+    #[default]
+    Inherited,
+    Set(Option<Target>),
+}
+
+impl Setting {
+    fn is_set(&self) -> bool {
+        matches!(self, Setting::Set(_))
+    }
+}
+
+/// A thread that a child does not have may have locked its parent's: the child never waits for that lock.
+static SETTINGS: PerProcess<RwLock<Setting>> = PerProcess::new();
+
+/// The setting of this process, which does not change until this is dropped.
+struct Current {
+    own: RwLockReadGuard<'static, Setting>,
+    /// What counts if there is no own one.
+    inherited: Option<RwLockReadGuard<'static, Setting>>,
+}
+
+impl Current {
+    fn lock() -> Current {
+        let own = SETTINGS.get().read().unwrap_or_else(PoisonError::into_inner);
+        let mut older = SETTINGS.inherited().map_while(|setting| setting.try_read().ok());
+        let inherited = if own.is_set() { None } else { older.find(|setting| setting.is_set()) };
+        Current { own, inherited }
+    }
+
+    fn target(&self) -> Option<&Target> {
+        match &**self.inherited.as_ref().unwrap_or(&self.own) {
+            Setting::Inherited => None,
+            Setting::Set(target) => target.as_ref(),
+        }
+    }
+}
 
 /// Whether the messages of this process come here: false if a Rust program around this library takes them.
 static IS_INSTALLED: LazyLock<bool> =
     LazyLock::new(|| tracing::subscriber::set_global_default(ToC).is_ok());
 
 /// Sets the function that gets the messages of all caches of this process up to a level, an imgcache_log_level. NULL: none. When it
-/// returns, the earlier function is not running and is not called any more.
+/// returns, the earlier function is not running and is not called any more. A forked child has the function of its parent until it
+/// sets one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_set_log(level: c_int, log: Log, context: *mut c_void) -> c_int {
     status(|| {
@@ -61,7 +102,7 @@ pub unsafe extern "C" fn imgcache_set_log(level: c_int, log: Log, context: *mut 
             return Err(Failure::argument("this process has another subscriber of `tracing`"));
         }
         let target = log.map(|log| Target { filter, log, context });
-        *TARGET.write().unwrap_or_else(PoisonError::into_inner) = target;
+        *SETTINGS.get().write().unwrap_or_else(PoisonError::into_inner) = Setting::Set(target);
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     })
@@ -83,8 +124,8 @@ struct ToC;
 
 impl Subscriber for ToC {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
-        let is_enabled = target.as_ref().is_some_and(|target| *metadata.level() <= target.filter);
+        let current = Current::lock();
+        let is_enabled = current.target().is_some_and(|target| *metadata.level() <= target.filter);
         is_enabled && metadata.is_event() && metadata.target().starts_with("image_cache")
     }
 
@@ -100,8 +141,8 @@ impl Subscriber for ToC {
         let mut message = Message::default();
         event.record(&mut message);
         let text = c_string(&format!("{}{}", message.text, message.fields));
-        let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(target) = target.as_ref() else { return };
+        let current = Current::lock();
+        let Some(target) = current.target() else { return };
         let _running = RunningLog::start();
         // SAFETY: the header requires that it can be called with this context, which is in use until the lock is released.
         unsafe { (target.log)(target.context, number(*event.metadata().level()), text.as_ptr()) };

@@ -77,16 +77,14 @@ pub unsafe extern "C" fn imgcache_verify(cache: *mut Cache, id: *const c_char) -
 
 /// Writes the hits that were collected during image_cache_hit_delay. imgcache_close() of the last handle does so, too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_flush(cache: *mut Cache) -> c_int {
-    // SAFETY: the header states the rules.
-    status(|| unsafe { with_cache(cache, |cache| Ok(cache.flush()?)) })
+pub extern "C" fn imgcache_flush(cache: *mut Cache) -> c_int {
+    status(|| with_cache(cache, |cache| Ok(cache.flush()?)))
 }
 
 /// Detects changes that other programs made in the directory. Call it about every second if the program rarely lists or prunes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_reconcile(cache: *mut Cache) -> c_int {
-    // SAFETY: the header states the rules.
-    status(|| unsafe {
+pub extern "C" fn imgcache_reconcile(cache: *mut Cache) -> c_int {
+    status(|| {
         with_cache(cache, |cache| {
             cache.reconcile_external_changes();
             Ok(())

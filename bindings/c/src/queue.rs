@@ -50,6 +50,5 @@ pub unsafe extern "C" fn imgcache_list_queue(
         }
         Ok(calls)
     };
-    // SAFETY: the header states the rules.
-    number(|| unsafe { with_cache(cache, list) })
+    number(|| with_cache(cache, list))
 }

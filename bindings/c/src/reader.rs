@@ -4,10 +4,11 @@ use crate::boundary::{number, signed, small_number, status};
 use crate::cache::{Cache, with_image};
 use crate::error::ErrorCode;
 use crate::failure::{Failure, Result};
-use crate::handle::{Handle, Place, Poison, take, with};
+use crate::handle::{Handle, Place, Poison, close, with};
+use crate::handle_table::Kind;
 use crate::outcome::{OutcomeCode, outcome_code};
 use crate::source::ssize_t;
-use image_cache::{CachedReader, FetchReader};
+use image_cache::{CachedReader, FetchReader, ImageCache};
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -38,7 +39,7 @@ enum Stream {
 }
 
 impl Handle for Reader {
-    const NAME: &'static str = "reader";
+    const KIND: Kind = Kind::Reader;
 
     fn poison(&self) -> &Poison {
         &self.poison
@@ -133,7 +134,7 @@ pub unsafe extern "C" fn imgcache_open_cached(
     reader: *mut *mut Reader,
 ) -> c_int {
     // SAFETY: the header states the rules.
-    unsafe { imgcache_open_range(cache, id, 0, u64::MAX, reader) }
+    status(|| unsafe { open(cache, id, 0..u64::MAX, reader) })
 }
 
 /// Opens a range of a cached image, from this offset and with at most this length; the size of the image limits both.
@@ -146,16 +147,29 @@ pub unsafe extern "C" fn imgcache_open_range(
     reader: *mut *mut Reader,
 ) -> c_int {
     // SAFETY: the header states the rules.
-    status(|| unsafe {
-        let place = Place::new(reader)?;
-        let reader = with_image(cache, id, |cache, id| {
-            let opened = cache.open_range(id, offset..offset.saturating_add(length))?;
-            let reader = opened.ok_or_else(|| Failure::not_cached(id))?;
-            Ok(Reader::new(id, Stream::Cached(Box::new(reader)), false))
-        })?;
-        place.give(reader);
-        Ok(())
-    })
+    status(|| unsafe { open(cache, id, offset..offset.saturating_add(length), reader) })
+}
+
+/// Opens a range of a cached image. No exported function calls another one: with two copies of this library in a process, the call
+/// would be that of the other copy.
+///
+/// # Safety
+/// As for [`with_image`] and [`Place::new`].
+unsafe fn open(
+    cache: *const Cache,
+    id: *const c_char,
+    range: Range<u64>,
+    reader: *mut *mut Reader,
+) -> Result<()> {
+    // SAFETY: as the caller states.
+    let place = unsafe { Place::new(reader) }?;
+    let open = |cache: &ImageCache, id: &str| {
+        let opened = cache.open_range(id, range)?;
+        let reader = opened.ok_or_else(|| Failure::not_cached(id))?;
+        Ok(Reader::new(id, Stream::Cached(Box::new(reader)), false))
+    };
+    // SAFETY: as the caller states.
+    place.give(unsafe { with_image(cache, id, open) }?)
 }
 
 /// Reads the next bytes into the buffer, at most length, and returns their number; 0 at the end, or if length is 0. Fewer bytes
@@ -178,14 +192,14 @@ pub unsafe extern "C" fn imgcache_read(
         let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast(), length.min(MAX_READ)) };
         Ok(signed(state.read(buffer)? as u64))
     };
-    // SAFETY: the header states the rules. The number is at most MAX_READ.
-    number(|| unsafe { with(reader, read) }) as ssize_t
+    // The number is at most MAX_READ.
+    number(|| with(reader, read)) as ssize_t
 }
 
 /// Moves a reader of imgcache_open_cached() or imgcache_open_range() like lseek(2), and returns the new offset. whence is SEEK_SET,
 /// SEEK_CUR or SEEK_END.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_seek(reader: *mut Reader, offset: i64, whence: c_int) -> i64 {
+pub extern "C" fn imgcache_seek(reader: *mut Reader, offset: i64, whence: c_int) -> i64 {
     let seek = |reader: &Reader| {
         let to = match (whence, u64::try_from(offset)) {
             (0, Ok(offset)) => SeekFrom::Start(offset),
@@ -200,34 +214,26 @@ pub unsafe extern "C" fn imgcache_seek(reader: *mut Reader, offset: i64, whence:
         };
         Ok(signed(reader.state()?.seek(to)?))
     };
-    // SAFETY: the header states the rules.
-    number(|| unsafe { with(reader, seek) })
+    number(|| with(reader, seek))
 }
 
 /// The number of bytes of the reader: of its image, or of its range. IMGCACHE_ERROR_SIZE_UNKNOWN if it is not known before the end.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_size(reader: *mut Reader) -> i64 {
-    // SAFETY: the header states the rules.
-    number(|| unsafe { with(reader, |reader: &Reader| Ok(signed(reader.state()?.size()?))) })
+pub extern "C" fn imgcache_size(reader: *mut Reader) -> i64 {
+    number(|| with(reader, |reader: &Reader| Ok(signed(reader.state()?.size()?))))
 }
 
 /// The outcome for the image after the end: an imgcache_outcome. If it is not IMGCACHE_OUTCOME_CACHED, imgcache_message() has the
 /// reason.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imgcache_outcome_of(reader: *mut Reader) -> c_int {
-    // SAFETY: the header states the rules.
-    small_number(|| unsafe {
-        with(reader, |reader: &Reader| Ok(reader.state()?.outcome() as c_int))
-    })
+pub extern "C" fn imgcache_outcome_of(reader: *mut Reader) -> c_int {
+    small_number(|| with(reader, |reader: &Reader| Ok(reader.state()?.outcome() as c_int)))
 }
 
 /// Closes a reader and sets the handle to NULL; does nothing if it is NULL, so closing twice is harmless. If the image was not read
 /// to its end, the read counts no hit. A fetch continues only if other readers need it (or if image_cache_fetch_to_end is set).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_reader_close(reader: *mut *mut Reader) -> c_int {
-    status(|| {
-        // SAFETY: the header states the rules.
-        drop(unsafe { take(reader) });
-        Ok(())
-    })
+    // SAFETY: the header states the rules.
+    status(|| unsafe { close(reader) })
 }

@@ -4,7 +4,8 @@ use crate::boundary::{small_number, status};
 use crate::cache::{Cache, with_new_image};
 use crate::error::ErrorCode;
 use crate::failure::{Failure, Result};
-use crate::handle::{Handle, Place, Poison, take, with};
+use crate::handle::{Handle, Place, Poison, close, with};
+use crate::handle_table::Kind;
 use crate::outcome::outcome_code;
 use image_cache::ImageWriter;
 use std::ffi::{c_char, c_int, c_void};
@@ -26,7 +27,7 @@ struct WriterState {
 }
 
 impl Handle for Writer {
-    const NAME: &'static str = "writer";
+    const KIND: Kind = Kind::Writer;
 
     fn poison(&self) -> &Poison {
         &self.poison
@@ -93,8 +94,7 @@ pub unsafe extern "C" fn imgcache_begin(
             let image = Some(new.cache.begin(&id, new.expected)?);
             Ok(WriterState { id, image, failed: None })
         })?;
-        place.give(Writer { state: Mutex::new(state), poison: Poison::default() });
-        Ok(())
+        place.give(Writer { state: Mutex::new(state), poison: Poison::default() })
     })
 }
 
@@ -119,12 +119,11 @@ pub unsafe extern "C" fn imgcache_write(
         // SAFETY: the header requires that `length` bytes can be read there, and nobody changes them during the call.
         state.write(unsafe { std::slice::from_raw_parts(buffer.cast(), length) })
     };
-    // SAFETY: the header states the rules.
-    status(|| unsafe { with(writer, write) })
+    status(|| with(writer, write))
 }
 
 /// Verifies and caches the image, returns an imgcache_outcome, closes the writer, and sets the handle to NULL, also after a failure
-/// (except IMGCACHE_ERROR_BUSY). So a second call fails, because the handle is NULL.
+/// (except IMGCACHE_ERROR_BUSY, and if it is not the handle of an open writer). So a second call fails, because the handle is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_finish(writer: *mut *mut Writer) -> c_int {
     // SAFETY: the header states the rules.
@@ -132,7 +131,8 @@ pub unsafe extern "C" fn imgcache_finish(writer: *mut *mut Writer) -> c_int {
         let handle = if writer.is_null() { std::ptr::null() } else { (*writer).cast_const() };
         let finished = with(handle, |writer: &Writer| writer.state()?.finish());
         if !matches!(&finished, Err(failure) if failure.code == ErrorCode::Busy) {
-            drop(take(writer));
+            // What is not an open writer stays as it is.
+            let _ = close(writer);
         }
         finished
     })
@@ -142,9 +142,6 @@ pub unsafe extern "C" fn imgcache_finish(writer: *mut *mut Writer) -> c_int {
 /// imgcache_finish(), and aborting twice is harmless.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imgcache_abort(writer: *mut *mut Writer) -> c_int {
-    status(|| {
-        // SAFETY: the header states the rules.
-        drop(unsafe { take(writer) });
-        Ok(())
-    })
+    // SAFETY: the header states the rules.
+    status(|| unsafe { close(writer) })
 }

@@ -14,10 +14,20 @@ use std::process::Command;
 const STRICT: [&str; 6] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
 
 fn passes(name: &str) {
+    passes_with(name, &[]);
+}
+
+/// The same for a program that ends while it has threads, or whose children do not have its threads: what these use is not freed.
+fn passes_that_ends_early(name: &str) {
+    passes_with(name, &["--leak-check=no"]);
+}
+
+fn passes_with(name: &str, flags: &[&'static str]) {
     let program = Program::compile(&format!("tests/programs/{name}.c"), &STRICT);
     program.run(&[program.directory("native").as_os_str()]);
     match valgrind() {
         Ok(valgrind) => {
+            let valgrind = [&valgrind[..], flags].concat();
             drop(program.run_under(&valgrind, &[program.directory("valgrind").as_os_str()]))
         }
         Err(why) => skip(&why),
@@ -27,6 +37,30 @@ fn passes(name: &str) {
 #[test]
 fn bad_input_is_an_error_that_names_it() {
     passes("bad_input");
+}
+
+#[test]
+fn a_handle_that_is_not_open_is_an_error_that_names_it() {
+    passes("handles");
+}
+
+#[test]
+fn a_copy_of_the_library_refuses_the_handles_of_another_one() {
+    let program = Program::compile("tests/programs/copies.c", &[&STRICT[..], &["-ldl"]].concat());
+    let library = program.directory("so");
+    fs::copy(installed().join("lib/libimage_cache.so"), &library).expect("it can be copied");
+    program.run(&[program.directory("native").as_os_str(), library.as_os_str()]);
+    fs::remove_file(&library).expect("it can be removed");
+}
+
+#[test]
+fn a_forked_child_uses_the_cache_handles_of_its_parent() {
+    passes_that_ends_early("fork");
+}
+
+#[test]
+fn a_process_ends_during_a_fetch_and_leaves_no_half_image() {
+    passes_that_ends_early("exits");
 }
 
 #[test]

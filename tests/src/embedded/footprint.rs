@@ -1,17 +1,17 @@
 //! What each step of a program with a cache adds to its process.
 
-use super::process::{Signals, descriptors, peak_memory, say, threads};
+use super::process::{Memory, Signals, descriptors, say, threads};
 use crate::{Tested, bytes, fill, read_all, serve};
 use image_cache::{Config, Expected, ImageCache};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const IMAGE: usize = 4 << 20;
 /// Readers that are open at the same time.
 const READERS: usize = 10;
 
-/// Prints threads, descriptors, signals, memory and times, step by step.
+/// Prints threads, descriptors, signals and memory, step by step.
 pub fn run(dir: &Path, signal_handlers: bool) -> Tested {
     let config = |name: &str| Config::builder(dir.join(name)).signal_handlers(signal_handlers);
     let signals = Signals::now();
@@ -19,9 +19,8 @@ pub fn run(dir: &Path, signal_handlers: bool) -> Tested {
     // An earlier process has compiled the driver, as for a service that starts again.
     ready(config("ready").build()?)?;
     step("start")?;
-    let (memory, begun) = (peak_memory()?, Instant::now());
+    let memory = Memory::of_process()?.peak;
     let cache = ImageCache::open(config("one").hit_delay(Duration::from_secs(1)).build()?)?;
-    say("open-milliseconds", begun.elapsed().as_millis());
     step("open")?;
     let second = ImageCache::open(config("two").build()?)?;
     step("second")?;
@@ -48,25 +47,23 @@ pub fn run(dir: &Path, signal_handlers: bool) -> Tested {
     assert!(read_all(fetched)?.len() == IMAGE / 2);
     assert!(serve(&cache, "a")? == image);
     step("hit")?;
-    say("memory-kib", peak_memory()?.saturating_sub(memory));
+    say("memory-kib", Memory::of_process()?.peak.saturating_sub(memory));
     say("signals", format!("{:?}", Signals::now().changed_since(&signals)?));
-    let begun = Instant::now();
     drop(cache);
-    say("drop-milliseconds", begun.elapsed().as_millis());
     // The thread that waits to write hits ends after its delay.
     std::thread::sleep(Duration::from_millis(1500));
     step("end")
 }
 
-/// Opens and closes a cache.
-fn ready(config: Config) -> Tested {
+/// Opens and closes a cache, so that its driver is compiled.
+pub(super) fn ready(config: Config) -> Tested {
     let cache = ImageCache::open(config)?;
     fill(&cache, "a", b"an image");
     Ok(())
 }
 
 /// The threads by name, and the number of descriptors.
-fn step(name: &str) -> Tested {
+pub(super) fn step(name: &str) -> Tested {
     // A thread that was just started has not set its name yet.
     std::thread::sleep(Duration::from_millis(50));
     say(&format!("{name}-threads"), threads()?.join(","));

@@ -5,6 +5,10 @@ use nix::libc;
 use std::fs;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+/// How long a thread may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Prints a finding in one system call: a forked child must not share a buffer with its parent.
 pub fn say(name: &str, value: impl std::fmt::Display) {
@@ -74,10 +78,42 @@ impl Signals {
     }
 }
 
-/// The most memory that the process ever had, in KiB.
-pub fn peak_memory() -> Tested<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.ok_or("the kernel does not say")?.parse()?)
+/// Waits until no thread has this name.
+pub fn wait_until_gone(name: &str) -> Tested {
+    let until = Instant::now() + PATIENCE;
+    while threads_named(name)? > 0 {
+        if Instant::now() > until {
+            return Err(format!("the thread {name} does not end").into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Memory in KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// What the process has now.
+    pub now: u64,
+    /// The most that it had since the start, or since [`begin_peak`].
+    pub peak: u64,
+}
+
+impl Memory {
+    /// That of this process.
+    pub fn of_process() -> Tested<Memory> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let value = |key: &str| -> Tested<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            Ok(number.ok_or("the kernel does not say")?.parse()?)
+        };
+        Ok(Memory { now: value("VmRSS:")?, peak: value("VmHWM:")? })
+    }
+}
+
+/// From now on the peak of the memory is counted anew; the memory now.
+pub fn begin_peak() -> Tested<u64> {
+    fs::write("/proc/self/clear_refs", "5")?;
+    Ok(Memory::of_process()?.now)
 }

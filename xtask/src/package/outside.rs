@@ -1,59 +1,40 @@
-//! Builds the project in `tests/standalone/` outside of the workspace, as a service would that vendors its dependencies, and runs
-//! its program.
+//! Builds the project outside of the workspace from the packages, and runs its programs.
 
+use super::project::Project;
 use super::published::published;
-use crate::command::{cargo, step};
-use crate::examples::context::{copy, empty_directory, write};
-use anyhow::{Context, Result, bail};
-use std::fs;
+use crate::command::step;
+use crate::examples::context::write;
+use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// The project, and its packages.
-const PROJECT: &str = "tests/standalone";
-const FILES: [&str; 5] =
-    ["Cargo.toml", "reader/Cargo.toml", "reader/src/main.rs", "all/Cargo.toml", "all/src/lib.rs"];
-
-/// The program of the book's page "Embedding", and its place in the project: its readers have only the packages as well.
-const QUICK_START: [&str; 2] = ["examples/src/bin/quick-start.rs", "reader/src/bin/quick-start.rs"];
-
-/// Only the vendored crates can be used, and nothing from a network.
-const CONFIGURATION: &str = "[source.crates-io]\nreplace-with = \"vendored\"\n\n\
-    [source.vendored]\ndirectory = \"../vendor\"\n\n[net]\noffline = true\n";
-
-/// Builds and runs it.
-pub fn build_and_run(root: &Path, folder: &Path, sources: &Path) -> Result<()> {
-    let project = folder.join("project");
-    empty_directory(&project)?;
-    for file in FILES {
-        let to = project.join(file);
-        fs::create_dir_all(to.parent().unwrap_or(&project))?;
-        copy(&root.join(PROJECT).join(file), &to)?;
-    }
-    let [from, to] = QUICK_START.map(Path::new);
-    fs::create_dir(project.join("reader/src/bin"))?;
-    copy(&root.join(from), &project.join(to))?;
-    fs::create_dir(project.join(".cargo"))?;
-    write(&project.join(".cargo/config.toml"), CONFIGURATION.as_bytes())?;
-    let outside = Outside { folder, project: &project };
+/// Builds and runs it with everything from the vendored folder.
+pub fn build_and_run(project: &Project) -> Result<()> {
     // Cargo does not compile a crate from such a folder again if its version is the same.
-    let mut clean = outside.cargo(&["clean"])?;
-    for name in published() {
-        clean.args(["--package", name]);
-    }
-    step("Sources of the packages", clean)?;
-    step("Smallest program from the packages", outside.cargo(&["build", "--package", "reader"])?)?;
-    step("All packages", outside.cargo(&["check", "--package", "all"])?)?;
-    outside.has_compiled_no_guest()?;
+    let mut clean = vec!["clean"];
+    published().into_iter().for_each(|name| clean.extend(["--package", name]));
+    project.build("Sources of the packages", &clean)?;
+    project.build("Smallest program from the packages", &["build", "--package", "reader"])?;
+    project.build("All packages", &["check", "--package", "all"])?;
+    has_compiled_no_guest(project)?;
     let scratch = tempfile::tempdir()?;
-    let mut reader = Command::new(folder.join("target/debug/reader"));
-    // Nothing of the build is needed to run it, and its compiled code is not kept in the user's folder.
-    reader.env_clear().env("XDG_CACHE_HOME", scratch.path().join("compiled"));
-    reader.arg(scratch.path().join("cache"));
-    step("Program from the packages", reader)?;
-    run_quick_start(&folder.join("target/debug/quick-start"), scratch.path())?;
-    println!("--- {} of {} crates are ours", published().len(), sources.read_dir()?.count());
-    Ok(())
+    run_reader(project, scratch.path())?;
+    run_quick_start(&project.program("quick-start"), scratch.path())
+}
+
+/// Builds and runs the smallest program of a project with `[patch.crates-io]`, beside the vendored crates of others.
+pub fn build_patched(project: &Project) -> Result<()> {
+    project.build("Smallest program with a patch", &["build", "--package", "reader"])?;
+    has_compiled_no_guest(project)?;
+    run_reader(project, tempfile::tempdir()?.path())
+}
+
+/// Runs the smallest program. Nothing of the build is needed to run it, and its compiled code is not kept in the user's folder.
+pub fn run_reader(project: &Project, scratch: &Path) -> Result<()> {
+    let mut reader = Command::new(project.program("reader"));
+    reader.env_clear().env("XDG_CACHE_HOME", scratch.join("compiled"));
+    reader.arg(scratch.join("cache"));
+    step("Smallest program", reader)
 }
 
 /// Reads a file through the cache, and then from it.
@@ -73,29 +54,11 @@ fn run_quick_start(program: &Path, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-struct Outside<'a> {
-    folder: &'a Path,
-    project: &'a Path,
-}
-
-impl Outside<'_> {
-    /// Cargo in the project, with an empty home of its own.
-    fn cargo(&self, arguments: &[&str]) -> Result<Command> {
-        let home = self.folder.join("cargo-home");
-        fs::create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
-        let mut cargo = cargo(arguments);
-        cargo.current_dir(self.project).env("CARGO_HOME", home);
-        cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
-        cargo.arg("--offline").arg("--target-dir").arg(self.folder.join("target"));
-        Ok(cargo)
+/// A guest would be compiled below the target directory of the build.
+fn has_compiled_no_guest(project: &Project) -> Result<()> {
+    let guests = project.guests();
+    if guests.exists() {
+        bail!("the packages compiled guests: {} exists", guests.display());
     }
-
-    /// A guest would be compiled below the target directory of the build.
-    fn has_compiled_no_guest(&self) -> Result<()> {
-        let guests = self.folder.join("target/guests");
-        if guests.exists() {
-            bail!("the packages compiled guests: {} exists", guests.display());
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 pub const HOST: &str = "host";
 
 /// Further packages that are searched for cycles.
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 20] = [
     "bindings/c",
     "bindings/python",
     "drivers/sdk",

@@ -77,8 +77,9 @@ static void read_through(const char *directory, enum action action) {
     imgcache_reader *copy = reader;
     ssize_t count = imgcache_read(copy, buffer, sizeof buffer);
     if (action == CLOSE_READER) {
-        /* The call that ran when its reader was closed ends well; the copy must not be used again. */
+        /* The call that ran when its reader was closed ends well; the copy of the handle is closed. */
         CHECK(count > 0 && !reader);
+        FAILS(imgcache_read(copy, buffer, sizeof buffer), IMGCACHE_ERROR_INVALID_ARGUMENT, "the reader is closed already");
     } else {
         CHECK(count >= 0 && read_all(reader, buffer + count, sizeof buffer - (size_t)count) + count == 5);
         CHECK(memcmp(buffer, "outer", 5) == 0 && imgcache_outcome_of(reader) == IMGCACHE_OUTCOME_CACHED);

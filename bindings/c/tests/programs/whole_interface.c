@@ -27,6 +27,48 @@ static ssize_t fails(void *context, void *buffer, size_t length) {
     return -1;
 }
 
+#define MD5 "md5:5d41402abc4b2a76b9719d911017c592"
+#define SHA256 "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define SHA512                                                                                   \
+    "sha512:9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca72323c3d99ba5c11d7c7" \
+    "acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043"
+#define WRONG_MD5 "md5:5d41402abc4b2a76b9719d911017c593"
+#define WRONG_SHA256 "sha256:3cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+/* Several expected digests: each must be right. */
+static void digests(imgcache_cache *cache) {
+    const char *right[] = {MD5 "," SHA512, SHA512 "," MD5 "," SHA256, SHA256 ", " SHA512, MD5 "," MD5};
+    const char *wrong[] = {WRONG_MD5 "," SHA512, SHA512 "," WRONG_MD5, MD5 "," WRONG_SHA256, MD5 "," WRONG_SHA256 "," SHA512};
+    const char *words[] = {"128 hexadecimal digits", "32 hexadecimal digits", "no algorithm", "two different digests of md5"};
+    const char *bad[] = {MD5 ",sha512:1234", MD5 "0," SHA512, MD5 "," SHA256 ",md5", MD5 "," WRONG_MD5};
+    imgcache_reader *reader = NULL;
+    imgcache_writer *writer = NULL;
+    struct memory memory;
+    char text[10];
+    for (int n = 0; n < 4; n++) {
+        imgcache_source source = memory_source(&memory, "hello");
+        CHECK(imgcache_get_or_fetch(cache, "digests", -1, right[n], source, &reader) == 0);
+        CHECK(read_all(reader, text, 6) == 5 && imgcache_outcome_of(reader) == IMGCACHE_OUTCOME_CACHED);
+        CHECK(imgcache_reader_close(&reader) == 0 && imgcache_delete(cache, "digests") == 1);
+
+        source = memory_source(&memory, "hello");
+        CHECK(imgcache_get_or_fetch(cache, "digests", -1, wrong[n], source, &reader) == 0);
+        FAILS(read_all(reader, text, 6), IMGCACHE_ERROR_DIGEST_MISMATCH, "digests");
+        CHECK(imgcache_reader_close(&reader) == 0);
+        source = memory_source(&memory, "hello");
+        FAILS(imgcache_add(cache, "digests", 5, wrong[n], source), IMGCACHE_ERROR_DIGEST_MISMATCH, "digests");
+        CHECK(imgcache_begin(cache, "digests", 5, wrong[n], &writer) == 0 && imgcache_write(writer, "hell", 4) == 0);
+        int written = imgcache_write(writer, "o", 1), finished = imgcache_finish(&writer);
+        CHECK(written == 0 || written == IMGCACHE_ERROR_DIGEST_MISMATCH);
+        CHECK(finished == IMGCACHE_ERROR_DIGEST_MISMATCH && imgcache_is_cached(cache, "digests") == 0);
+
+        source = memory_source(&memory, "hello");
+        FAILS(imgcache_add(cache, "digests", 5, bad[n], source), IMGCACHE_ERROR_INVALID_ARGUMENT, words[n]);
+        CHECK(memory.opens == 0 && memory.reads == 0 && memory.closes == 1);
+    }
+    CHECK(imgcache_clean(cache, 0, NULL) == 0);
+}
+
 int main(int argc, char **argv) {
     imgcache_cache *cache = NULL, *tenant = NULL;
     imgcache_reader *reader = NULL;
@@ -101,6 +143,7 @@ int main(int argc, char **argv) {
     CHECK(imgcache_driver(cache, text, sizeof text) > 0 && strncmp(text, "sqlite ", 7) == 0);
     CHECK(imgcache_delete(cache, "a") == 1 && imgcache_delete(cache, "a") == 0);
     CHECK(imgcache_delete_all(cache) == 1);
+    digests(cache);
 
     snprintf(path, sizeof path, "%s.toml", argv[1]);
     FILE *file = fopen(path, "w");

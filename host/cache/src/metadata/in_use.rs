@@ -50,7 +50,7 @@ impl InUse {
             version: self.driver.version().to_owned(),
             sha256: self.driver.sha256(),
             since: self.since,
-            fallback: self.fallback.as_ref().map(|fallback| fallback.reason.clone()),
+            fallback: self.fallback.as_ref().map(|fallback| fallback.reason.to_string()),
         };
         if let Err(error) = directory.note_driver(driver, self.driver.database_file()) {
             tracing::debug!(%error, "other processes do not know which driver this one uses");

@@ -58,14 +58,10 @@ impl Sequence {
             3 => None,
             digit => Some(checksum(ChecksumAlgorithm::Sha256, digits[digit])),
         };
-        let image = CachedImage {
-            image_id: id(name),
-            size: self.random.below(5000) as u64,
-            hits: 0,
-            last_accessed: at(second),
-            last_modified: at(second - 60),
-            checksum,
-        };
+        let size = self.random.below(5000) as u64;
+        let image = CachedImage::new(id(name), size, at(second - 60))
+            .with_last_accessed(at(second))
+            .with_checksum(checksum);
         self.fixture.add(&image)?;
         self.records.insert(name, image);
         Ok(())

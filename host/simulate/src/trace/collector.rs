@@ -140,7 +140,7 @@ impl Collector {
         // As the service does with a tenant of another form.
         let digest = || hex::encode(Sha256::digest(tenant.as_bytes())).parse().ok();
         let named = tenant.parse().ok().or_else(digest);
-        self.trace.requesters.push(Requester { kind: RequestKind::Client, tenant: named });
+        self.trace.requesters.push(Requester::of(RequestKind::Client).with_tenant(named));
         self.tenants.insert(tenant.into(), requester);
         Ok(requester)
     }
