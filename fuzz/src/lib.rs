@@ -43,6 +43,11 @@ pub mod serve {
 #[path = "../../host/engine/src/driver"]
 #[allow(dead_code, reason = "the engine uses more of them")]
 pub mod driver {
+    pub(crate) mod backtrace {
+        pub(crate) mod dwarf;
+        mod line_table;
+        mod source_frame;
+    }
     mod component_fault;
     mod convert;
     mod error;
@@ -54,6 +59,7 @@ pub mod driver {
     mod targets;
 
     pub use targets::component_imports::check as component_imports;
+    pub use targets::debug_info::check as debug_info;
     pub use targets::guest_returns::check as guest_returns;
 }
 

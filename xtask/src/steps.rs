@@ -33,13 +33,14 @@ const FULL_ONLY: [&str; 13] = [
 const FULL: &str = "IMAGE_CACHE_TEST_FULL";
 
 /// The fuzz targets of a full run: those that are built without wasmtime, which takes minutes to build.
-const FUZZED_TARGETS: [&str; 12] = [
+const FUZZED_TARGETS: [&str; 13] = [
     "cache_control",
     "component_imports",
     "config_ini",
     "config_toml",
     "credentials_file",
     "credentials_in_query",
+    "debug_info",
     "digest_file",
     "guest_returns",
     "image_ids",

@@ -17,8 +17,8 @@ pub fn damage(damage: &Damage) -> &'static str {
 /// Why an operation with the driver failed.
 pub fn driver_failure(reason: &DriverFailure) -> &'static str {
     match reason {
-        DriverFailure::Call(CallError::Refused(_)) => "refused",
-        DriverFailure::Call(CallError::Failed(_)) => "call-failed",
+        DriverFailure::Call(error) if error.is_failure() => "call-failed",
+        DriverFailure::Call(CallError::Refused(_) | CallError::StatementFailed { .. }) => "refused",
         DriverFailure::Call(CallError::Crowded) => "crowded",
         DriverFailure::Call(CallError::Corrupt(_)) => "database-corrupt",
         DriverFailure::Call(CallError::Replaced) => "database-replaced",

@@ -4,6 +4,7 @@
 //! corpora.
 
 pub mod component_imports;
+pub mod debug_info;
 pub mod guest_returns;
 
 #[cfg(test)]
@@ -14,8 +15,11 @@ mod corpus;
 mod tests {
     use super::*;
 
-    const TARGETS: [corpus::Target; 2] =
-        [("component_imports", component_imports::check), ("guest_returns", guest_returns::check)];
+    const TARGETS: [corpus::Target; 3] = [
+        ("component_imports", component_imports::check),
+        ("debug_info", debug_info::check),
+        ("guest_returns", guest_returns::check),
+    ];
 
     #[test]
     fn all_inputs_of_the_corpora_pass() -> std::io::Result<()> {

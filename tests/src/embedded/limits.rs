@@ -48,8 +48,9 @@ pub fn memory(dir: &Path, limit: u64) -> Tested {
     let scratch = TempDir::new()?;
     let mut driver = hostile("takes_all_memory", &scratch);
     let long = Duration::from_secs(60);
-    driver.limits =
-        Limits { memory: limit << 20, guest_time: long, call_time: long, ..Limits::default() };
+    driver.limits.memory = limit << 20;
+    driver.limits.guest_time = long;
+    driver.limits.call_time = long;
     let config = Config::builder(dir).define_driver("greedy", driver).driver("greedy").build()?;
     let cache = ImageCache::open(config)?;
     wait_until_gone("image-cache-spa")?;
@@ -61,6 +62,7 @@ pub fn memory(dir: &Path, limit: u64) -> Tested {
     }
     let peak = Memory::of_process()?.peak;
     say("driver-kib", peak.saturating_sub(before));
-    say("replaced", cache.driver().fallback.is_some_and(|it| it.reason.contains("its limit is")));
+    let reason = cache.driver().fallback.map(|fallback| fallback.reason.to_string());
+    say("replaced", reason.is_some_and(|reason| reason.contains("its limit is")));
     Ok(())
 }

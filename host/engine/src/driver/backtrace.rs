@@ -4,7 +4,7 @@
 #[cfg(feature = "backtraces")]
 mod debug_info;
 #[cfg(feature = "backtraces")]
-mod dwarf;
+pub(super) mod dwarf;
 #[cfg(feature = "backtraces")]
 mod line_table;
 mod source_frame;
