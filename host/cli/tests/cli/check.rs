@@ -117,7 +117,7 @@ fn a_failure_of_the_random_sequence_is_repeated_by_its_seed() {
     let check = |more: &[&str]| {
         bare().args(["driver", "check", "--case", case, FAULTY]).args(fault).args(more).answer()
     };
-    let text = check(&[]).text();
+    let text = check(&[]).text().to_owned();
     let (_, seed) = text.split_once(" --seed ").expect("the options that repeat it");
     let seed = seed.split_whitespace().next().expect("a number");
     let failure = |text: &str| {
