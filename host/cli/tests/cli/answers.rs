@@ -40,9 +40,10 @@ fn list_and_show_print_complete_records() {
     let ids: Vec<_> =
         list.iter().map(|record| record["image_id"].as_str().expect("text")).collect();
     assert_eq!(ids, ["a", "b", "ünïcode id"]);
-    let mut expected = ["image_id", "size", "hits", "last_accessed", "last_modified", "checksum"];
+    let shown = ["image_id", "size", "hits", "last_accessed", "last_modified", "checksum"];
+    let mut expected = [&shown[..], &["recorded"]].concat();
     expected.sort_unstable();
-    assert_eq!(keys(&list[0]), expected);
+    assert_eq!((keys(&list[0]), &list[0]["recorded"]), (expected, &json!(true)));
     assert_eq!((&list[0]["hits"], &list[1]["hits"]), (&json!(1), &json!(0)));
     assert_eq!((&list[0]["size"], &list[0]["checksum"]), (&json!(5), &json!(HELLO_MD5)));
     for time in ["last_accessed", "last_modified"] {
@@ -51,7 +52,9 @@ fn list_and_show_print_complete_records() {
     }
     let mut shown = scratch.json(["show", "a"]);
     let trust = shown.as_object_mut().and_then(|shown| shown.remove("trust"));
-    assert_eq!((shown, trust), (list[0].clone(), Some(json!("fetched"))));
+    let mut record = list[0].clone();
+    record.as_object_mut().and_then(|record| record.remove("recorded"));
+    assert_eq!((shown, trust), (record, Some(json!("fetched"))));
     let table = scratch.run(["list"]);
     assert_eq!(table.done().lines().count(), 4);
     assert!(table.text().starts_with("ID "), "{}", table.text());

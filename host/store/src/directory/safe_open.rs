@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const SAFE_FLAGS: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// The prefix of the name of a file that is being written in a folder of small files.
+pub(super) const NEW: &str = ".new-";
+
 /// At most one warning of each kind is logged per interval.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 

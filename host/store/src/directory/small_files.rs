@@ -3,15 +3,14 @@
 use super::dir::Dir;
 use super::opening::make;
 use super::owner::Owner;
-use super::safe_open::{RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole};
+use super::safe_open::{
+    NEW, RateLimit, create_new, is_other, open_to_read, random_suffix, read_whole,
+};
 use super::{Directory, names, unlink};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-
-/// The prefix of the name of a file that is being written.
-pub(super) const NEW: &str = ".new-";
 
 /// A temporary file that is older than this was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -118,11 +117,6 @@ impl SmallFiles {
     /// The folder itself.
     pub(super) fn dir(&self) -> &Dir {
         &self.dir
-    }
-
-    /// Owner and mode of its files.
-    pub(super) fn owner(&self) -> Owner {
-        self.owner
     }
 
     /// Whether there is an entry of this name, of any kind.

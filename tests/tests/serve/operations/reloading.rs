@@ -81,7 +81,9 @@ impl Reloaded {
     /// The databases that were moved away from another driver.
     fn moved_away(&self) -> usize {
         let names = self.setup.names(".image-cache");
-        names.iter().filter(|name| name.starts_with("mine.db.of-another-driver-")).count()
+        let is_side_file = |name: &str| name.ends_with("-wal") || name.ends_with("-shm");
+        let moved = names.iter().filter(|name| name.starts_with("mine.db.of-another-driver-"));
+        moved.filter(|name| !is_side_file(name)).count()
     }
 
     /// The record of the image.

@@ -148,7 +148,7 @@ fn a_driver_is_fetched_over_tls_and_no_redirect_leads_away_from_it() -> Tested {
     });
     // It passes on what it does not know.
     let service = serve(&setup, &origin.url(), &identity)?;
-    let config = setup.file("cache.toml", "image_cache_driver = \"sqlite\"\n");
+    let config = setup.file("cache.toml", "image_cache_dir = \"cache\"\n");
     let add = |name: &str| {
         let url = format!("https://localhost:{}/{name}", service.clients.port());
         let mut command = setup.command(&["driver", "add", &url, "--yes", "--config"]);
@@ -159,7 +159,7 @@ fn a_driver_is_fetched_over_tls_and_no_redirect_leads_away_from_it() -> Tested {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("the server redirects to http://"), "{said}");
     assert!(!refused.status.success() && !setup.path("drivers").exists());
-    assert_eq!(std::fs::read_to_string(&config)?, "image_cache_driver = \"sqlite\"\n");
+    assert_eq!(std::fs::read_to_string(&config)?, "image_cache_dir = \"cache\"\n");
     let added = add("gdsf.wasm")?;
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     assert!(std::fs::read(setup.path("drivers/gdsf.wasm"))? == BuiltIn::Gdsf.bytes());

@@ -2,7 +2,8 @@
 
 use super::interrupt::Interrupt;
 use super::memory;
-use rusqlite::{CachedStatement, Connection, Result};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, CachedStatement, Connection, Error, ErrorCode, Result};
 
 /// Maximum number of the guest's prepared statements in the cache; the host has one more of its own.
 pub(super) const MAX_PREPARED: usize = 64;
@@ -25,7 +26,7 @@ impl Prepared {
             return connection.prepare_cached(sql);
         }
         interrupt.set_preparing(true);
-        let statement = memory::preparing(|| connection.prepare_cached(sql));
+        let statement = memory::preparing(|| prepare(connection, sql));
         interrupt.set_preparing(false);
         let statement = statement?;
         if self.0.len() == MAX_PREPARED {
@@ -41,6 +42,20 @@ impl Prepared {
         connection.flush_prepared_statement_cache();
         self.0.clear();
     }
+}
+
+/// Prepares a statement. rusqlite also prepares what follows it, to see whether that is another statement: an error in that must
+/// not look like one in the first.
+fn prepare<'a>(connection: &'a Connection, sql: &str) -> Result<CachedStatement<'a>> {
+    connection.prepare_cached(sql).map_err(|error| {
+        let code = match &error {
+            Error::SqlInputError { error, .. } => Some(error.code),
+            other => other.sqlite_error_code(),
+        };
+        let is_in_text = code == Some(ErrorCode::Unknown);
+        let is_first_good = || matches!(Batch::new(connection, sql).next(), Ok(Some(_)));
+        if is_in_text && is_first_good() { Error::MultipleStatement } else { error }
+    })
 }
 
 #[cfg(test)]

@@ -199,6 +199,8 @@ fn a_failed_statement_is_named_with_what_is_wrong() {
     let good = || text("INSERT INTO t VALUES (NULL, 'x')");
     for (failing, expected, why) in [
         (text("CREATE TABLE a(x); DROP TABLE t"), "invalid-argument", "Multiple statements"),
+        (text("CREATE TABLE a(x); DROP TABLE a"), "invalid-argument", "Multiple statements"),
+        (text("DROP TABLE nowhere; CREATE TABLE a(x)"), "other", "no such table: nowhere"),
         (text("SELECT 1"), "invalid-argument", "returned results"),
         (text("INSERT INTO t VALUES (?, ?)"), "invalid-argument", "2 parameters, and 0 values"),
         (text("INSERT INTO t VALUES (1, '\0')"), "invalid-argument", "NUL"),

@@ -1,8 +1,10 @@
 //! Notes of this process, of others, of processes that ended, and of a hostile owner of the directory.
 
 use super::*;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 fn opened() -> (TempDir, Directory) {

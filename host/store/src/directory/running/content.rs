@@ -1,7 +1,6 @@
-//! The text of a note about a process: a key and a value in each line.
+//! What a note says about a process, and its text: a key and a value in each line.
 
-use super::{RunningDriver, RunningProcess, timestamp};
-use image_cache_model::{printable, system_time};
+use image_cache_model::{printable, system_time, timestamp};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -11,6 +10,36 @@ const MAX_VALUE: usize = 2048;
 
 /// Databases of a note, at most.
 const MAX_DATABASES: usize = 8;
+
+/// The driver that a process uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningDriver {
+    /// The driver in the configuration of the process.
+    pub configured: String,
+    /// The name under which it was loaded: another one if it is a fallback.
+    pub name: String,
+    /// The driver's name for itself.
+    pub own_name: String,
+    /// The driver's own version.
+    pub version: String,
+    /// The SHA-256 of its component, in hexadecimal digits.
+    pub sha256: String,
+    /// When it was loaded; precise to microseconds.
+    pub since: SystemTime,
+    /// Why it replaces the configured driver, if it does.
+    pub fallback: Option<String>,
+}
+
+/// Another process that has the cache open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningProcess {
+    /// Its id, as it sees it itself.
+    pub process: u32,
+    /// The driver that it uses; `None` while it loads one.
+    pub driver: Option<RunningDriver>,
+    /// The names of the databases in `.image-cache/drivers/` that it uses.
+    pub databases: BTreeSet<String>,
+}
 
 /// The note of this process.
 pub(super) fn write(driver: Option<&RunningDriver>, databases: &BTreeSet<String>) -> String {
