@@ -22,8 +22,8 @@ pub fn make(root: &Path, project: &Project, folder: &Path) -> Result<String> {
     step("Crates of others", cargo(&["fetch", "--locked"]))?;
     copy(&root.join("Cargo.lock"), &project.folder.join("Cargo.lock"))?;
     let mut vendor = cargo(&["vendor", "--offline", "--versioned-dirs"]);
-    let name = folder.file_name().context("the folder has a name")?;
-    vendor.arg(Path::new("..").join(name)).current_dir(&project.folder);
+    // The whole path: cargo compiles a crate again if its path in the configuration differs, even if it leads to the same folder.
+    vendor.arg(folder).current_dir(&project.folder);
     println!("\n=== Vendored crates: {}", words(&vendor));
     let start = Instant::now();
     let output = vendor.stdin(Stdio::null()).output().context("cargo does not run")?;
