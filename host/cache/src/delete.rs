@@ -20,8 +20,8 @@ pub(crate) const IMAGES_PER_LOCK: usize = 64;
 pub struct NotRemoved {
     /// The image.
     pub image_id: ImageId,
-    /// Why it was not removed: of the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) if it is being read, otherwise the error of
-    /// the system.
+    /// Why it was not removed: of the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) if it is being read, of the kind
+    /// [`Other`](io::ErrorKind::Other) if it was pinned meanwhile, otherwise the error of the system.
     pub reason: Arc<io::Error>,
 }
 

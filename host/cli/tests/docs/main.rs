@@ -1,5 +1,6 @@
 //! The documentation: its links are valid, and its commands work.
 
+mod growing_types;
 mod links;
 mod samples;
 
