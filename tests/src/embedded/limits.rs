@@ -4,7 +4,7 @@ use super::footprint::ready;
 use super::process::{Memory, begin_peak, say, wait_until_gone};
 use crate::hostile::hostile;
 use crate::{Tested, bytes, fill, serve};
-use image_cache::{Config, Expected, ImageCache, Limits};
+use image_cache::{Config, Expected, ImageCache};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
