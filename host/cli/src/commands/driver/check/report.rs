@@ -156,7 +156,7 @@ fn failure(result: &CaseResult, seed: u64) -> Option<String> {
         ("FAILED", result.name.replace('_', " ")),
         ("  expected", failure.expected.clone()),
         ("  found", failure.found.clone()),
-        ("  repeat with", format!("--case {} --seed {seed}", result.name)),
+        ("  repeat", format!("--case {} --seed {seed}", result.name)),
     ]))
 }
 
