@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A process that is left over ends by itself. */
-enum { SECONDS = 300, CHILDREN = 10 };
+enum { SECONDS = 300, CHILDREN = 5 };
 
 static imgcache_cache *cache;
 
