@@ -1,7 +1,7 @@
 //! What the processes that have the cache open run: each keeps a small locked file, so that others know its driver and database.
 //!
-//! A note is written under a temporary name, locked, and then renamed: whoever finds it without a lock knows that its process has
-//! ended, and removes it. Its content never changes; another one replaces it. Only its owner trusts it: the owner of the directory
+//! A note is created under a temporary name, locked, written, and then renamed: whoever finds it without a lock knows that its process
+//! has ended, and removes it. Its content never changes; another one replaces it. Only its owner trusts it: the owner of the directory
 //! can write anything there, so values are escaped and bounded.
 
 mod content;
@@ -73,8 +73,27 @@ impl Directory {
 
     fn write_note(&self, noted: &mut Noted) -> io::Result<()> {
         let folder = self.small_files(names::in_own(names::RUNNING))?;
+        if let Err(error) = remove_abandoned(&folder) {
+            tracing::debug!(%error, "the notes of processes that have ended remain");
+        }
         noted.save(folder.dir(), self.owner)
     }
+}
+
+/// Removes the notes of processes that have ended, also those that were not finished. A note that another process is creating just
+/// now, and has not locked yet, may be among them: that process then creates another one.
+fn remove_abandoned(folder: &SmallFiles) -> io::Result<()> {
+    for entry in folder.dir().entries()?.take(MAX_NOTES) {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().filter(|name| !is_own(name)) else { continue };
+        let opened = LockFile::open_if(|| open_to_read(folder.dir(), name));
+        // What is no file stays.
+        let Ok(Some(file)) = opened else { continue };
+        if file.try_lock_shared().is_ok() {
+            unlink(folder.dir(), name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The process of a note; `None` if it has ended, or if the note makes no sense.

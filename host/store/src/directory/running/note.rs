@@ -64,12 +64,17 @@ impl Note {
             let new = format!("{NEW}{}", random_suffix());
             if let Some(file) = LockFile::create(|| create_new(folder, &new, 0o600))? {
                 let note = Note::place(folder, owner, file, &new, text);
-                return note.inspect_err(|_| drop(remove(folder, &new)));
+                let note = note.inspect_err(|_| drop(remove(folder, &new)));
+                match note {
+                    // Another process has taken it for abandoned, before it was locked.
+                    Err(error) if is_disturbed(&error) => continue,
+                    note => return note,
+                }
             }
             // Another thread forked meanwhile.
             remove(folder, &new)?;
         }
-        Err(io::Error::other("other threads fork all the time"))
+        Err(io::Error::other("other threads fork, or other processes open the cache, all the time"))
     }
 
     fn place(
@@ -79,9 +84,9 @@ impl Note {
         new: &str,
         text: &str,
     ) -> io::Result<Note> {
+        file.try_lock()?;
         owner.give_to_file(&file)?;
         (&*file).write_all(text.as_bytes())?;
-        file.try_lock()?;
         let (token, handle) = (TOKEN.get(), folder.try_clone()?);
         let name = format!("{}-{}", token.text, token.next.fetch_add(1, Ordering::Relaxed));
         rustix::fs::renameat(folder, new, folder, &*name)?;
@@ -104,6 +109,11 @@ impl Default for Token {
     fn default() -> Self {
         Token { text: random_suffix(), next: AtomicU64::new(0) }
     }
+}
+
+/// Whether the file was locked or removed by another process.
+fn is_disturbed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound)
 }
 
 fn remove(folder: &Dir, name: &str) -> io::Result<()> {

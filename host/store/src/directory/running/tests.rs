@@ -104,3 +104,22 @@ fn what_a_hostile_owner_puts_there_is_escaped_bounded_or_ignored() {
     assert_eq!(first.driver.as_ref().map(|it| &*it.name), Some("\\u{1b}[2Jx"));
     assert_eq!(second.databases.len(), 1);
 }
+
+#[test]
+fn opening_removes_the_notes_of_processes_that_were_killed_and_keeps_those_of_others() {
+    let (place, directory) = opened();
+    directory.note_driver(driver("1.0"), None).expect("it is noted");
+    let folder = place.path().join(names::RUNNING);
+    let of_running = folder.join("0123456789abcdef-0");
+    let running = File::create(&of_running).expect("a file");
+    running.lock().expect("it is free");
+    let abandoned = [".new-0123456789abcdef", "fedcba9876543210-3"].map(|name| folder.join(name));
+    for path in &abandoned {
+        fs::write(path, "process 7\n").expect("a file");
+    }
+    let again = Directory::open(place.path(), Path::new("cache.db")).expect("it opens");
+    again.note_driver(driver("1.0"), None).expect("it is noted");
+    assert!(abandoned.iter().all(|path| !path.exists()), "{:?}", notes(&place));
+    assert!(of_running.exists());
+    assert_eq!(notes(&place).len(), 3);
+}
