@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// The test programs, and their modules that need node, Python or valgrind, and time: they skip themselves, with a message, except
 /// in a full run. With `cli`, cargo builds the binary that they run.
-const FULL_ONLY: [&str; 13] = [
+const FULL_ONLY: [&str; 14] = [
     "serve",
     "--test",
     "drivers",
@@ -27,6 +27,7 @@ const FULL_ONLY: [&str; 13] = [
     "lru2",
     "no_hot_path",
     "templates",
+    "author",
 ];
 
 /// The variable that marks a full run.
@@ -130,6 +131,7 @@ pub fn full() -> Result<()> {
         vec![Series::new("the tests", vec![tests])],
     );
     run.check("Table of policies", || plots::run(true));
+    run.command("C programs under valgrind", c_programs());
     run.check("Packages", package::run);
     run.check("Python package", || python::run(&[]));
     run.check("Fuzzing", || fuzz::run(&[&FUZZED_TARGETS[..], &["--for", FUZZED]].concat()));
@@ -141,6 +143,12 @@ fn without_fast_md5() -> Command {
     let mut tests = cargo(&["test", "--package", "image-cache-store", "--no-default-features"]);
     tests.args(["--locked", "--lib", "image_hasher"]);
     tests
+}
+
+fn c_programs() -> Command {
+    let mut programs = test_programs::all();
+    programs.env(FULL, "1").args(["--test", "c_programs"]);
+    programs
 }
 
 /// `cargo xtask guard`: runs only the test of the hot paths' instruction counts; with `save` it stores the new counts.
