@@ -95,7 +95,7 @@ impl Program {
 /// The command that runs a program under valgrind, which then fails after an error of memory or a leak; or why not: it takes a minute,
 /// so only a full run does.
 pub fn valgrind() -> Result<Vec<&'static str>, String> {
-    if std::env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
+    if env::var_os("IMAGE_CACHE_TEST_FULL").is_none_or(|full| full != "1") {
         return Err("no C program runs under valgrind without IMAGE_CACHE_TEST_FULL=1".into());
     }
     let found = Command::new("valgrind").arg("--version").output();

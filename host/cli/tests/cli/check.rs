@@ -126,7 +126,7 @@ fn a_failure_of_the_random_sequence_is_repeated_by_its_seed() {
     };
     let expected = format!("(select-victims) of the sequence with the seed {seed}");
     assert!(failure(&text).contains(&expected), "{text}");
-    assert_eq!(failure(&check(&["--seed", seed]).text()), failure(&text));
+    assert_eq!(failure(check(&["--seed", seed]).text()), failure(&text));
     let json = check(&["--seed", "7", "--format", "json"]).json();
     assert_eq!((&json["seed"], &json["failed"]), (&json!(7), &json!(1)));
     check(&["--seed", "many"]).failed(2, "invalid digit");

@@ -63,11 +63,11 @@ pub enum CallError {
         statement: String,
     },
     /// The driver took too long. Its instance is dropped; the next call creates a new one.
-    TimedOut(CallFailure),
+    TimedOut(Box<CallFailure>),
     /// The driver reached a limit of its memory, its stack, its handles or the bytes that it may pass. Its instance is dropped.
-    LimitReached(CallFailure),
+    LimitReached(Box<CallFailure>),
     /// The driver trapped. Its instance is dropped.
-    Trapped(CallFailure),
+    Trapped(Box<CallFailure>),
     /// The driver returned a result that the contract does not allow. Its instance is dropped.
     InvalidResult {
         /// The function that was called.

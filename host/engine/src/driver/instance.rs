@@ -230,18 +230,21 @@ fn failed_call(
     debug_info: Option<&DebugInfo>,
 ) -> CallError {
     let (kind, cause) = cause_of(error, state);
-    kind(CallFailure {
+    kind(Box::new(CallFailure {
         call: call.to_owned(),
         cause,
         message: state.log.last_error().map(str::to_owned),
         statement: state.log.failed_statement().map(str::to_owned),
         functions: backtrace::functions(error, debug_info),
-    })
+    }))
 }
 
 /// The kind of a failure, and its cause in words. If the number of a component's parts is exceeded, the words name the limit to
 /// raise, because wasmtime's message does not.
-fn cause_of(error: &wasmtime::Error, state: &HostState) -> (fn(CallFailure) -> CallError, String) {
+fn cause_of(
+    error: &wasmtime::Error,
+    state: &HostState,
+) -> (fn(Box<CallFailure>) -> CallError, String) {
     if let Some(exceeded) = error.downcast_ref::<DeadlineExceeded>() {
         return (CallError::TimedOut, exceeded.to_string());
     }
