@@ -139,7 +139,7 @@ fn a_failure_of_the_random_sequence_is_repeated_by_its_seed() {
 }
 
 #[test]
-fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_log() {
+fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_error() {
     let scratch = Scratch::new();
     let two = "CREATE TABLE IF NOT EXISTS twice (a TEXT);\n  DROP TABLE twice";
     let failed = "an invalid argument; SQL statement failed: Multiple statements provided: \
@@ -151,8 +151,8 @@ fn a_failed_sql_statement_is_named_with_the_reason_in_the_check_and_in_the_log()
     answer.failed(1, "failed 1 of 1 cases");
     let found = &answer.json()["cases"][0]["found"];
     assert!(found.as_str().is_some_and(|found| found.contains(failed)), "{found}");
-    let warnings = answer.err.lines().filter(|line| line.contains("SQL statement failed"));
-    assert_eq!(warnings.count(), 1, "{}", answer.err);
+    // A driver may expect failures, so a failure alone is no warning.
+    assert!(!answer.err.contains("WARN"), "{}", answer.err);
     // The same in a cache.
     let text = format!(
         "image_cache_dir = \"cache\"\nimage_cache_max_size = 0\nimage_cache_driver = \"mine\"\n[drivers.mine]\n\

@@ -4,7 +4,6 @@ use super::sql::SqlFailure;
 use crate::bindings::image_cache::driver::log as wit;
 use crate::bindings::image_cache::driver::sql::Statement;
 use image_cache_model::printable;
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Maximum length of a message, in bytes; longer ones are cut.
@@ -16,9 +15,6 @@ pub const MAX_PER_SECOND: u64 = 100;
 /// Longest text of a failed statement that is shown, in bytes, and longest reason.
 const MAX_STATEMENT: usize = 300;
 const MAX_REASON: usize = 300;
-
-/// Maximum number of failed statements that are logged as warnings; the same one is a warning once.
-const MAX_STATEMENT_WARNINGS: usize = 20;
 
 /// The log of one driver. When it is dropped, it logs how many messages were suppressed.
 #[derive(Debug)]
@@ -32,10 +28,6 @@ pub struct Log {
     last_line: Option<String>,
     /// The last SQL statement that failed during this call, and why.
     failed_statement: Option<String>,
-    /// Whether the failures of statements are warnings.
-    warns_of_statements: bool,
-    /// The failures of statements that were logged as warnings.
-    warned: BTreeSet<String>,
 }
 
 impl Log {
@@ -48,15 +40,7 @@ impl Log {
             last_error: None,
             last_line: None,
             failed_statement: None,
-            warns_of_statements: true,
-            warned: BTreeSet::new(),
         }
-    }
-
-    /// Whether the failures of statements are warnings: not those of built-in drivers, which expect some.
-    pub fn with_statement_warnings(mut self, warns_of_statements: bool) -> Self {
-        self.warns_of_statements = warns_of_statements;
-        self
     }
 
     /// Starts a call: forgets the last error, and logs how many messages were suppressed.
@@ -106,17 +90,13 @@ impl Log {
         }
     }
 
-    /// A statement failed; these are all of its call. The first failure of each statement is a warning, the others are logged at
-    /// level debug. The host writes these lines, so they do not count as the driver's.
+    /// A statement failed; these are all of its call. It is logged at level debug, because a driver may expect it, for example to
+    /// find out whether a table exists; if the driver's call fails, its error names the statement. The host writes this line, so it does
+    /// not count as the driver's.
     pub fn statement_failed(&mut self, failure: &SqlFailure, statements: &[Statement]) {
         let words = failure_words(failure, statements);
         let driver = self.driver.as_str();
-        let may_warn = self.warns_of_statements && self.warned.len() < MAX_STATEMENT_WARNINGS;
-        if may_warn && self.warned.insert(words.clone()) {
-            tracing::warn!(target: TARGET, driver, "{words}");
-        } else {
-            tracing::debug!(target: TARGET, driver, "{words}");
-        }
+        tracing::debug!(target: TARGET, driver, "{words}");
         self.failed_statement = Some(words);
     }
 
@@ -210,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_statement_is_shortened_kept_for_its_call_and_a_warning_once() {
+    fn a_failed_statement_is_shortened_and_kept_for_its_call() {
         let statement = |sql: &str| Statement { sql: sql.into(), parameters: Vec::new() };
         let failure = |number| SqlFailure { number, why: "no such\ntable".into() };
         let mut log = Log::new("author");
@@ -218,17 +198,10 @@ mod tests {
         let words = "SQL statement failed: no such\\ntable: DROP TABLE a";
         assert_eq!(log.failed_statement(), Some(words));
         let long = format!("SELECT '{}'", "x".repeat(1 << 20));
-        for _ in 0..2 {
-            log.statement_failed(&failure(Some(2)), &[statement("BEGIN"), statement(&long)]);
-        }
+        log.statement_failed(&failure(Some(2)), &[statement("BEGIN"), statement(&long)]);
         let words = log.failed_statement().expect("it failed").to_owned();
         assert!(words.starts_with("SQL statement 2 of 2 failed: no such"), "{words}");
         assert!(words.ends_with("xx…") && words.len() < 1000, "{words}");
-        assert_eq!(log.warned.len(), 2);
-        for n in 0..100 {
-            log.statement_failed(&failure(None), &[statement(&format!("SELECT {n}"))]);
-        }
-        assert_eq!(log.warned.len(), MAX_STATEMENT_WARNINGS);
         log.begin_call();
         assert_eq!(log.failed_statement(), None);
     }

@@ -53,7 +53,7 @@ impl HostState {
             table: resources(),
             memory: MemoryLimiter::new(&limits),
             usage: PeakUsage::default(),
-            log: Log::new(&spec.name).with_statement_warnings(spec.built_in.is_none()),
+            log: Log::new(&spec.name),
             capacity: Capacity::new(spec.cache_limits),
             metrics: DriverMetrics::new(&spec.name),
             cache: CacheAccess::new(spec, &deadline),
