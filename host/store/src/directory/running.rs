@@ -73,7 +73,10 @@ impl Directory {
 
     fn write_note(&self, noted: &mut Noted) -> io::Result<()> {
         let folder = self.small_files(names::in_own(names::RUNNING))?;
-        if let Err(error) = remove_abandoned(&folder) {
+        // Once for each cache that is opened.
+        if noted.note.is_none()
+            && let Err(error) = remove_abandoned(&folder)
+        {
             tracing::debug!(%error, "the notes of processes that have ended remain");
         }
         noted.save(folder.dir(), self.owner)
